@@ -1,0 +1,143 @@
+/*
+ * The contracts of the engine with the outside: tables of functions that the daemon fills with the
+ * real thing and the simulation with an in-memory twin on virtual time.
+ *
+ * One rule for all: a port never calls a decider. What it has to say later (a request reached the
+ * wire, an answer came, a record is durable) it files with one of the engine_file_*() functions of
+ * engine/engine.h, from any callback on the loop's thread; the next engine_step() takes it up.
+ * Filing is allowed from inside the port functions too.
+ */
+#pragma once
+
+#include "base/event.h"
+#include "base/instant.h"
+#include "base/reply.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "base/tc3.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- transport: HTTP requests, each with one outcome ---- */
+
+#define TRANSPORT_HEADERS_MAX 16
+
+/* Everything is borrowed for the call of send(): the transport copies what it keeps. */
+struct transport_request {
+    uint64_t ticket; /* names the request in the answers and in cancel(); never reused */
+    const char *url; /* "https://host[:port]/" */
+    const struct tc3_header *headers; /* all headers of ours, Host and Content-Type included */
+    size_t header_count;
+    const char *body; /* POST */
+    size_t body_length;
+    int64_t connect_timeout_us;
+    int64_t timeout_us; /* of the whole exchange, connecting included */
+};
+
+struct transport {
+    void *context;
+
+    /*
+     * Starts one POST. Afterwards exactly one outcome is filed by engine_file_outcome(), except
+     * when send() fails; and before it, where the request began to leave, one
+     * engine_file_on_wire() with the instant at which its bytes went out. An outcome of
+     * EXCHANGE_NOT_SENT proves that nothing left.
+     * Outcomes: 0; -EAGAIN (its own limit is reached), -ENOMEM, -EINVAL: nothing was started.
+     */
+    int (*send)(void *context, const struct transport_request *request, struct errtext *err);
+
+    /* Ends a request at once; its outcome (NOT_SENT or LOST) is filed. Unknown tickets are fine. */
+    void (*cancel)(void *context, uint64_t ticket);
+
+    /*
+     * A hint: requests to `url` come soon; have up to `connections` connections open. Never an
+     * outcome; a failure is silent and the requests themselves will tell.
+     */
+    void (*warm)(void *context, const char *url, unsigned connections);
+};
+
+/* ---- ledger: what was decided, kept over a restart ---- */
+
+enum ledger_entry_kind {
+    LEDGER_STARTED, /* an attempt may leave any time from now */
+    LEDGER_ENDED,   /* the run's verdict is known: `result` says which */
+};
+
+enum ledger_result {
+    LEDGER_SUBMITTED, /* accepted: task_id */
+    LEDGER_FAILED,    /* refused for good or out of time after attempts */
+    LEDGER_UNKNOWN,   /* the answer was lost */
+    LEDGER_SKIPPED,   /* by a rule: removed, paused */
+    LEDGER_MISSED,    /* never attempted: too late, stopped */
+};
+
+/* Borrowed for the call. */
+struct ledger_entry {
+    uint64_t ticket; /* named in engine_file_recorded(); STARTED only */
+    enum ledger_entry_kind kind;
+    const char *schedule;
+    const char *instance;
+    struct wall slot;
+    int attempt;
+    enum ledger_result result; /* ENDED */
+    int64_t task_id;
+    const char *code;
+    const char *request_id;
+    struct wall at;
+};
+
+struct ledger {
+    void *context;
+
+    /*
+     * Takes one entry. For STARTED, engine_file_recorded(ticket, outcome) follows when it is
+     * durable (or has failed); no request leaves before. ENDED entries are not answered; the
+     * ledger keeps their order.
+     * Outcomes: 0; negative: not taken (full, broken), nothing will be filed.
+     */
+    int (*append)(void *context, const struct ledger_entry *entry);
+
+    /*
+     * The newest slot that was opened for a schedule, as set by set_horizon().
+     * Outcomes: 0; 1 where there is none (a schedule's first start).
+     */
+    int (*horizon)(void *context, const char *schedule, struct wall *ret);
+
+    /* Every slot of the schedule up to and including `slot` is decided or opened. */
+    void (*set_horizon)(void *context, const char *schedule, struct wall slot);
+};
+
+/* ---- keys, log, chance ---- */
+
+/* A set of keys; borrowed till the next call of get() or the end of the loop's turn. */
+struct keys {
+    char id[TC3_SECRET_ID_MAX + 1];
+    struct secret key;
+    struct secret token; /* length 0: none */
+    uint64_t generation; /* changes with the keys */
+};
+
+struct keyring {
+    void *context;
+    /* Outcomes: 0; -ENOENT with a text: no keys at the moment. */
+    int (*get)(void *context, const struct keys **ret, struct errtext *err);
+};
+
+struct journal {
+    void *context;
+    void (*write)(void *context, const struct event *event);
+};
+
+struct chance {
+    void *context;
+    uint64_t (*next)(void *context); /* 64 uniform bits */
+};
+
+struct engine_ports {
+    struct transport transport;
+    struct ledger ledger;
+    struct keyring keyring;
+    struct journal journal;
+    struct chance chance;
+};
