@@ -18,6 +18,7 @@
 #define TC3_AUTHORIZATION_MAX 1024
 #define TC3_STRING_TO_SIGN_MAX 256
 #define TC3_SECRET_ID_MAX 128
+#define TC3_SERVICE_MAX 32
 #define TC3_HEADERS_MAX 16            /* signed headers of one request */
 #define TC3_CANONICAL_MAX (16 * 1024) /* canonical request without the body; longer is refused */
 
@@ -51,11 +52,14 @@ int tc3_create(struct tc3 **ret, struct errtext *err) MUST_CHECK;
 void tc3_destroy(struct tc3 *tc3);
 
 /*
- * Signs. `secret_id` is at most TC3_SECRET_ID_MAX printable ASCII characters. `secret_key` is only
- * read. No text or output ever holds the key.
+ * Signs. `secret_id` is at most TC3_SECRET_ID_MAX visible ASCII characters without ',' and '/'.
+ * `secret_key` is only read. No text or output ever holds the key.
  *
- * Outcomes: 0; -EINVAL with a text (a header missing, doubled or with a control character, a bad
- * method, id or timestamp); -E2BIG; -EIO.
+ * Header names are letters, digits, '-' and '_'; values are printable ASCII on one line,
+ * blanks and tabs around them ignored. A query (GET only) is visible ASCII, already encoded.
+ *
+ * Outcomes: 0; -EINVAL with a text (a header missing, doubled or with a control or non-ASCII
+ * character, a bad method, query, service, id, timestamp or an empty key); -E2BIG; -EIO; -ENOMEM.
  */
 int tc3_sign(struct tc3 *tc3, const struct tc3_request *request, const char *secret_id,
              const struct secret *secret_key, struct tc3_signature *ret,

@@ -1,0 +1,46 @@
+/*
+ * See secret.h.
+ *
+ * explicit_bzero is the libc's promise that the stores happen; nothing here prints, formats or
+ * allocates, so a key is never in more places than its caller put it.
+ */
+#include "base/secret.h"
+
+#include <errno.h>
+#include <string.h>
+
+int secret_set(struct secret *secret, const char *bytes, size_t length)
+{
+    if (length > SECRET_MAX) {
+        secret_finish(secret);
+        return -E2BIG;
+    }
+    /* `bytes` may lie inside the secret itself: move first, wipe what is left of the old key. */
+    if (length > 0)
+        memmove(secret->bytes, bytes, length);
+    secret->length = length;
+    secret_wipe(secret->bytes + length, sizeof secret->bytes - length);
+    return 0;
+}
+
+void secret_finish(struct secret *secret)
+{
+    if (secret != NULL)
+        secret_wipe(secret, sizeof *secret);
+}
+
+void secret_wipe(void *bytes, size_t length)
+{
+    if (bytes != NULL && length > 0)
+        explicit_bzero(bytes, length);
+}
+
+bool secret_equal(const struct secret *a, const struct secret *b)
+{
+    if (a->length != b->length)
+        return false;
+    unsigned char difference = 0;
+    for (size_t i = 0; i < a->length; i++)
+        difference = (unsigned char)(difference | (a->bytes[i] ^ b->bytes[i]));
+    return difference == 0;
+}
