@@ -21,9 +21,10 @@ struct engine;
 #define ENGINE_PREPARE_US \
     (2 * US_PER_SECOND) /* runs are recorded and connections opened so long ahead */
 #define ENGINE_SLEEP_MAX_US (60 * US_PER_SECOND)
-#define ENGINE_RUNS_MAX 16384  /* runs under way or waiting for a retry; more wait in their slot */
-#define ENGINE_FILED_MAX 65536 /* results filed between two turns; a port cannot outgrow the runs \
-                                */
+#define ENGINE_RUNS_MAX 16384 /* runs under way or waiting for a retry; more wait in their slot */
+#define ENGINE_FILED_MAX                                                     \
+    65536 /* results filed between two turns; a port cannot outgrow the runs \
+           */
 
 /*
  * Outcomes: 0, *ret owned by the caller; -ENOMEM; -ENOTSUP (no SHA-256). The engine takes one

@@ -1,4 +1,5 @@
-/* Durations: whatever is accepted stays within the bound and is printed as a text that reads back. */
+/* Durations: whatever is accepted stays within the bound and is printed as a text that reads back.
+ */
 #include "base/text.h"
 
 #include <stdlib.h>
