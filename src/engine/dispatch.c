@@ -1,0 +1,223 @@
+/*
+ * Dispatch: for each lane, members become runs a little ahead of their instant, runs are recorded,
+ * and what is recorded and due leaves as tokens allow.
+ *
+ * Happy path of one run: begin_run -> record -> (ledger files) -> READY -> send_run.
+ * Failure paths: no memory or no keys -> the lanes rest for a second and nothing is lost; the
+ * ledger refuses -> the run waits, since what cannot be recorded is not sent.
+ */
+#include "engine/engine_internal.h"
+
+#include <errno.h>
+
+static void rest(struct engine *engine)
+{
+    engine->blocked_until = mono_add_ns(engine->now.mono, ENGINE_RETRY_NS);
+}
+
+static void wait_until(struct engine *engine, struct run *run, int64_t delay_us)
+{
+    struct mono at = mono_add_ns(engine->now.mono, delay_us * NS_PER_US);
+    int r = heap_push(&run->lane->waiting, &run->queue, at.ns);
+    if (r < 0)
+        engine_give_up(engine, run, "no_memory"); /* places are reserved: not reached */
+}
+
+/* Hands the STARTED entry of the run's next attempt to the ledger. */
+static void record(struct engine *engine, struct run *run)
+{
+    run->state = attempt_move(run->state, ATTEMPT_RECORD);
+    run->attempt++;
+    run_renew_ticket(engine->pool, run);
+    run->lane->unsent++;
+    const struct ledger_entry entry = {
+        .ticket = run->ticket,
+        .kind = LEDGER_STARTED,
+        .schedule = run->schedule->name,
+        .instance = run->instance->id,
+        .slot = run->slot,
+        .attempt = run->attempt,
+        .at = engine->now.wall,
+    };
+    int r = engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    if (r < 0)
+        engine_file_recorded(engine, run->ticket, r);
+}
+
+/* Places in every heap that the run may come to stand in, so that later pushes cannot fail. */
+static bool reserve_places(struct engine *engine, struct lane *lane)
+{
+    return heap_reserve(&lane->ready, lane->runs + 1U) == 0
+           && heap_reserve(&lane->waiting, lane->runs + 1U) == 0
+           && heap_reserve(&engine->deadlines, engine->run_count + 1U) == 0;
+}
+
+static bool begin_run(struct engine *engine, struct lane *lane, struct batch *batch)
+{
+    if (!reserve_places(engine, lane))
+        return false;
+    struct run *run = run_pool_take(engine->pool);
+    if (run == NULL)
+        return false;
+    run->config = config_ref(batch->config);
+    run->schedule = batch->schedule;
+    run->instance = batch_head(batch);
+    run->lane = lane;
+    run->slot = batch->slot;
+    run->due = batch->head_due;
+    run->deadline = wall_add_us(run->due, run->schedule->start_within_us);
+    run->state = ATTEMPT_NEW;
+    lane->runs++;
+    engine->run_count++;
+    if (heap_push(&engine->deadlines, &run->deadline_node, run->deadline.us) < 0) {
+        engine_give_up(engine, run, "no_memory"); /* reserved above: not reached */
+        return true;
+    }
+    record(engine, run);
+    return true;
+}
+
+/* Connections are opened ahead where the next request would find none. */
+static void warm(struct engine *engine, struct lane *lane, uint64_t coming)
+{
+    const struct transport *transport = &engine->ports.transport;
+    if (lane->used && mono_diff_ns(engine->now.mono, lane->used_at) < LANE_STALE_NS)
+        return;
+    lane->used = true;
+    lane->used_at = engine->now.mono;
+    transport->warm(transport->context, lane->url, lane_connections(lane, coming));
+}
+
+static void begin_runs(struct engine *engine, struct lane *lane)
+{
+    struct wall horizon = wall_add_us(engine->now.wall, ENGINE_PREPARE_US);
+    for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
+        if (wall_before(horizon, batch->head_due) || !lane_wants_runs(lane)
+            || engine->run_count == ENGINE_RUNS_MAX)
+            return;
+        if (wall_diff_us(engine->now.wall, batch->head_due) >= batch->schedule->start_within_us) {
+            engine_end_member(engine, batch->schedule, batch_head(batch), batch->slot,
+                              LEDGER_MISSED, "start_within");
+        } else {
+            warm(engine, lane, batch->count - batch->next);
+            if (!begin_run(engine, lane, batch)) {
+                rest(engine);
+                return;
+            }
+        }
+        lane_advance(lane, engine->digest, batch);
+    }
+}
+
+static void wake_waiting(struct engine *engine, struct lane *lane)
+{
+    for (struct heap_node *top; (top = heap_top(&lane->waiting)) != NULL;) {
+        if (top->key > engine->now.mono.ns)
+            return;
+        heap_remove(&lane->waiting, top);
+        record(engine, HEAP_OWNER(top, struct run, queue));
+    }
+}
+
+/* No keys, or keys that cannot sign: said once, and tried again in a second. */
+static void keys_fail(struct engine *engine, const char *text)
+{
+    if (!engine->keys_failed)
+        report_keys(&engine->ports.journal, false, text);
+    engine->keys_failed = true;
+    rest(engine);
+}
+
+static const struct keys *get_keys(struct engine *engine)
+{
+    const struct keyring *keyring = &engine->ports.keyring;
+    const struct keys *keys;
+    struct errtext err = {""};
+    int r = keyring->get(keyring->context, &keys, &err);
+    if (r < 0) {
+        keys_fail(engine, err.text);
+        return NULL;
+    }
+    return keys;
+}
+
+enum sending {
+    SENDING_DONE,
+    SENDING_STOP, /* nothing more can be sent this turn */
+};
+
+/* The run goes to the transport. */
+static void release(struct engine *engine, struct lane *lane, struct run *run)
+{
+    if (engine->keys_failed)
+        report_keys(&engine->ports.journal, true, "");
+    engine->keys_failed = false;
+    heap_remove(&lane->ready, &run->queue);
+    lane->unsent--;
+    run->state = attempt_move(run->state, ATTEMPT_SEND);
+    run->owes_token = true;
+    run->sent_at = engine->now.mono;
+    engine->in_flight++;
+    lane->used = true;
+    lane->used_at = engine->now.mono;
+}
+
+/* The token is taken: stamp, sign, send. */
+static enum sending send_run(struct engine *engine, struct lane *lane, struct run *run)
+{
+    const struct keys *keys = get_keys(engine);
+    if (keys == NULL) {
+        bucket_return(&lane->bucket);
+        return SENDING_STOP;
+    }
+    struct transport_request request;
+    struct errtext err = {""};
+    struct wall stamp = wall_add_us(engine->now.wall, lane->skew_us);
+    int r = requests_backup(engine->requests, run->config, lane->url, lane->host, run->instance,
+                            keys, stamp, &request, &err);
+    if (r < 0) {
+        keys_fail(engine, err.text);
+        bucket_return(&lane->bucket);
+        return SENDING_STOP;
+    }
+    request.ticket = run->ticket;
+    release(engine, lane, run);
+    r = engine->ports.transport.send(engine->ports.transport.context, &request, &err);
+    if (r < 0) {
+        const struct exchange exchange = {
+            .kind = EXCHANGE_NOT_SENT, .error = err.text, .date_second = -1};
+        engine_file_outcome(engine, run->ticket, &exchange, engine->now.mono);
+    }
+    return r == -EAGAIN ? SENDING_STOP : SENDING_DONE;
+}
+
+static void send_runs(struct engine *engine, struct lane *lane)
+{
+    while (engine->in_flight < (uint32_t)engine->config->max_in_flight) {
+        struct heap_node *top = heap_top(&lane->ready);
+        if (top == NULL || top->key > engine->now.wall.us
+            || !bucket_take(&lane->bucket, engine->now.mono))
+            return;
+        if (send_run(engine, lane, HEAP_OWNER(top, struct run, queue)) == SENDING_STOP)
+            return;
+    }
+}
+
+void engine_dispatch(struct engine *engine)
+{
+    if (engine->draining || mono_before(engine->now.mono, engine->blocked_until))
+        return;
+    for (uint32_t i = 0; i < engine->lane_count; i++) {
+        struct lane *lane = engine->lanes[(engine->lane_turn + i) % engine->lane_count];
+        wake_waiting(engine, lane);
+        begin_runs(engine, lane);
+        send_runs(engine, lane);
+    }
+    engine->lane_turn++;
+}
+
+void engine_wait(struct engine *engine, struct run *run, int64_t delay_us)
+{
+    run->state = attempt_move(run->state, ATTEMPT_LATER);
+    wait_until(engine, run, delay_us);
+}

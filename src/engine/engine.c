@@ -1,0 +1,210 @@
+/* See engine.h, and engine_internal.h for the rooms. */
+#include "engine/engine_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define JUMP_US US_PER_SECOND /* the clocks may differ so much between two turns */
+#define FILED_ROUNDS_MAX 8    /* a port may file while it is called: looked at in the same turn */
+
+static int build(struct engine *engine, struct config *config, struct errtext *err)
+{
+    int r = run_pool_create(ENGINE_RUNS_MAX, &engine->pool);
+    if (r == 0)
+        r = digest_create(&engine->digest, err);
+    if (r == 0)
+        r = requests_create(&engine->requests, err);
+    if (r == 0)
+        r = engine_make_lanes(engine, config);
+    if (r == 0)
+        r = plan_create(config, NULL, &engine->ports.ledger, engine->now.wall, &engine->plan);
+    if (r == 0)
+        engine->config = config_ref(config);
+    return r;
+}
+
+int engine_create(const struct engine_ports *ports, struct config *config, struct now now,
+                  struct engine **ret, struct errtext *err)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL)
+        return errtext_set(err, -ENOMEM, "out of memory");
+    engine->ports = *ports;
+    engine->now = now;
+    engine->filed_tail = &engine->filed;
+    engine->blocked_until = (struct mono){INT64_MIN};
+    int r = build(engine, config, err);
+    if (r < 0) {
+        engine_destroy(engine);
+        return r;
+    }
+    *ret = engine;
+    return 0;
+}
+
+void engine_destroy(struct engine *engine)
+{
+    if (engine == NULL)
+        return;
+    heap_finish(&engine->deadlines);
+    run_pool_destroy(engine->pool);
+    for (uint32_t i = 0; i < engine->lane_count; i++) {
+        engine->lanes[i]->runs = 0; /* the pool dropped them */
+        engine->lanes[i]->ready.count = 0;
+        engine->lanes[i]->waiting.count = 0;
+        lane_destroy(engine->lanes[i]);
+    }
+    free((void *)engine->lanes);
+    free((void *)engine->by_host);
+    plan_destroy(engine->plan);
+    requests_destroy(engine->requests);
+    digest_destroy(engine->digest);
+    config_unref(engine->config);
+    free(engine);
+}
+
+/* ---- filing ---- */
+
+static void file(struct engine *engine, struct run *run)
+{
+    if (run->is_filed)
+        return;
+    run->is_filed = true;
+    run->filed_next = NULL;
+    *engine->filed_tail = run;
+    engine->filed_tail = &run->filed_next;
+}
+
+void engine_file_on_wire(struct engine *engine, uint64_t ticket, struct mono at)
+{
+    struct run *run = run_pool_find(engine->pool, ticket);
+    if (run == NULL || run->state != ATTEMPT_SENDING || run->has_left || run->has_outcome)
+        return;
+    run->has_left = true;
+    run->left_at = at;
+    file(engine, run);
+}
+
+void engine_file_outcome(struct engine *engine, uint64_t ticket, const struct exchange *exchange,
+                         struct mono at)
+{
+    struct run *run = run_pool_find(engine->pool, ticket);
+    if (run == NULL || run->has_outcome
+        || (run->state != ATTEMPT_SENDING && run->state != ATTEMPT_ON_WIRE))
+        return;
+    reply_judge(exchange, &run->verdict);
+    run->has_outcome = true;
+    run->outcome = exchange->kind;
+    run->outcome_at = at;
+    file(engine, run);
+}
+
+void engine_file_recorded(struct engine *engine, uint64_t ticket, int outcome)
+{
+    struct run *run = run_pool_find(engine->pool, ticket);
+    if (run == NULL || run->has_recorded || run->state != ATTEMPT_RECORDING)
+        return;
+    run->has_recorded = true;
+    run->recorded = outcome;
+    file(engine, run);
+}
+
+/* ---- turning ---- */
+
+static void watch_clocks(struct engine *engine, struct now now)
+{
+    if (engine->stepped) {
+        int64_t wall_us = wall_diff_us(now.wall, engine->now.wall);
+        int64_t mono_us = mono_diff_ns(now.mono, engine->now.mono) / NS_PER_US;
+        int64_t jump_us = instant_sub_saturated(wall_us, mono_us);
+        if (jump_us > JUMP_US || jump_us < -JUMP_US) {
+            report_clock_jumped(&engine->ports.journal, jump_us);
+            for (uint32_t i = 0; i < engine->lane_count; i++)
+                engine->lanes[i]->skew_us = 0;
+        }
+    }
+    engine->stepped = true;
+    engine->now = now;
+}
+
+void engine_step(struct engine *engine, struct now now)
+{
+    watch_clocks(engine, now);
+    engine->again = false;
+    engine_take_filed(engine);
+    engine_open_slots(engine);
+    engine_expire(engine);
+    engine_dispatch(engine);
+    for (int i = 0; engine->filed != NULL && i < FILED_ROUNDS_MAX; i++) {
+        engine_take_filed(engine);
+        engine_dispatch(engine);
+    }
+    if (engine->filed != NULL)
+        engine->again = true;
+}
+
+static void wake_wall(struct wake *wake, struct wall at)
+{
+    wake->wall = wall_earlier(wake->wall, at);
+}
+
+static void wake_lane(const struct engine *engine, const struct lane *lane, struct now now,
+                      struct wake *wake)
+{
+    const struct heap_node *waiting = heap_top(&lane->waiting);
+    if (waiting != NULL)
+        wake->mono = mono_earlier(wake->mono, (struct mono){waiting->key});
+
+    const struct batch *batch = lane_first_batch(lane);
+    if (batch != NULL) {
+        wake_wall(wake, wall_add_us(batch->head_due, batch->schedule->start_within_us));
+        if (lane_wants_runs(lane) && engine->run_count < ENGINE_RUNS_MAX)
+            wake_wall(wake, wall_add_us(batch->head_due, -ENGINE_PREPARE_US));
+    }
+
+    const struct heap_node *ready = heap_top(&lane->ready);
+    if (ready == NULL)
+        return;
+    if (ready->key > now.wall.us)
+        wake_wall(wake, (struct wall){ready->key});
+    else if (engine->in_flight < (uint32_t)engine->config->max_in_flight)
+        wake->mono = mono_earlier(wake->mono, bucket_ready_at(&lane->bucket, now.mono));
+}
+
+struct wake engine_next_wake(const struct engine *engine, struct now now)
+{
+    struct wake wake = {wall_add_us(now.wall, ENGINE_SLEEP_MAX_US), MONO_NEVER};
+    if (engine->again)
+        return (struct wake){now.wall, now.mono};
+    if (engine->draining)
+        return wake;
+    struct wall next = plan_next_slot(engine->plan);
+    wake_wall(&wake, wall_add_us(next, -ENGINE_PREPARE_US));
+    const struct heap_node *deadline = heap_top(&engine->deadlines);
+    if (deadline != NULL)
+        wake_wall(&wake, (struct wall){deadline->key});
+    for (uint32_t i = 0; i < engine->lane_count; i++)
+        wake_lane(engine, engine->lanes[i], now, &wake);
+    if (mono_before(now.mono, engine->blocked_until)) {
+        /* Nothing moves before: do not spin on what is due meanwhile. */
+        wake.wall = wall_add_us(now.wall, ENGINE_SLEEP_MAX_US);
+        wake.mono = engine->blocked_until;
+    }
+    return wake;
+}
+
+bool engine_is_idle(const struct engine *engine)
+{
+    return engine->in_flight == 0 && engine->filed == NULL;
+}
+
+struct engine_status engine_status(const struct engine *engine)
+{
+    struct engine_status status = engine->totals;
+    status.in_flight = engine->in_flight;
+    status.waiting = engine->run_count - engine->in_flight;
+    for (uint32_t i = 0; i < engine->lane_count; i++)
+        status.waiting += lane_backlog(engine->lanes[i]);
+    status.next_slot = engine->draining ? WALL_NEVER : plan_next_slot(engine->plan);
+    return status;
+}

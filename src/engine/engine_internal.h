@@ -1,0 +1,75 @@
+/*
+ * The state of the engine, shared by its own rooms:
+ *
+ *   engine.c     create, file, step, wake, status
+ *   slots.c      plan -> open slots -> members whose time ran out
+ *   dispatch.c   lanes: members -> runs -> ledger -> token -> request
+ *   settle.c     filed results -> decisions -> ends
+ *   change.c     reload and drain
+ */
+#pragma once
+
+#include "base/digest.h"
+#include "engine/attempt.h"
+#include "engine/engine.h"
+#include "engine/lane.h"
+#include "engine/plan.h"
+#include "engine/report.h"
+#include "engine/requests.h"
+
+#define ENGINE_TURN_MAX 1000 /* slots opened, or members missed, in one step: bounds its length */
+#define ENGINE_RETRY_NS NS_PER_SECOND /* after a failure of memory, keys or the ledger */
+
+struct engine {
+    struct engine_ports ports;
+    struct config *config;
+    struct plan *plan;
+    struct lane **lanes; /* one a host that was ever configured, while it has work */
+    uint32_t lane_count;
+    struct lane **by_host; /* the present config's hosts -> lanes */
+    uint32_t lane_turn;    /* which lane goes first: in turn, so that none starves */
+    struct run_pool *pool;
+    struct heap deadlines; /* runs by deadline */
+    struct requests *requests;
+    struct digest *digest;
+    struct now now; /* of the present step */
+    bool stepped;
+    bool draining;
+    bool again; /* work was left for the next turn */
+    bool keys_failed;
+    struct mono blocked_until; /* no sending before: keys or memory failed */
+    uint32_t run_count;
+    uint32_t in_flight;
+    struct run *filed; /* list of runs with filed results, oldest first */
+    struct run **filed_tail;
+    struct engine_status totals;
+};
+
+/* slots.c */
+void engine_open_slots(struct engine *engine);
+void engine_expire(struct engine *engine);
+
+/* dispatch.c */
+void engine_dispatch(struct engine *engine);
+
+/* The run waits `delay_us` for its next attempt. */
+void engine_wait(struct engine *engine, struct run *run, int64_t delay_us);
+
+/* change.c */
+
+/* Lanes for every host of the config; nothing changed on failure. Outcomes: 0; negative. */
+int engine_make_lanes(struct engine *engine, const struct config *config) MUST_CHECK;
+
+/* settle.c */
+void engine_take_filed(struct engine *engine);
+
+/* Ends a run: the ledger is told, the run is freed. The report is the caller's. */
+void engine_end_run(struct engine *engine, struct run *run, enum ledger_result result);
+
+/* Ends a run whose time ran out or that may not go on, with its report. */
+void engine_give_up(struct engine *engine, struct run *run, const char *reason);
+
+/* A member of an open slot ends without ever having had a run. */
+void engine_end_member(struct engine *engine, const struct schedule *schedule,
+                       const struct instance *instance, struct wall slot, enum ledger_result result,
+                       const char *reason);

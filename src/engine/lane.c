@@ -1,0 +1,202 @@
+/* See lane.h. */
+#include "engine/lane.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int lane_create(const struct host *host, const struct config *config, struct lane **ret)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (lane == NULL)
+        return -ENOMEM;
+    (void)snprintf(lane->url, sizeof lane->url, "%s", host->url);
+    (void)snprintf(lane->host, sizeof lane->host, "%s", host->name);
+    int r = bucket_init(&lane->bucket, config->per_second, config->burst);
+    if (r < 0) {
+        free(lane);
+        return r;
+    }
+    *ret = lane;
+    return 0;
+}
+
+static void batch_destroy(struct batch *batch)
+{
+    config_unref(batch->config);
+    free(batch->owned);
+    free(batch);
+}
+
+void lane_destroy(struct lane *lane)
+{
+    if (lane == NULL)
+        return;
+    assert(lane->runs == 0);
+    for (struct heap_node *node; (node = heap_pop(&lane->batches)) != NULL;)
+        batch_destroy(HEAP_OWNER(node, struct batch, node));
+    heap_finish(&lane->batches);
+    heap_finish(&lane->ready);
+    heap_finish(&lane->waiting);
+    bucket_finish(&lane->bucket);
+    free(lane);
+}
+
+const struct instance *batch_head(const struct batch *batch)
+{
+    return &batch->schedule->instances[batch->order[batch->next]];
+}
+
+static int find_head_due(struct batch *batch, struct digest *digest)
+{
+    int64_t delay;
+    int r = schedule_delay(digest, batch->schedule, batch_head(batch), &delay);
+    if (r < 0)
+        return r;
+    batch->head_due = wall_add_us(batch->slot, delay);
+    return 0;
+}
+
+int lane_open(struct lane *lane, struct digest *digest, struct config *config,
+              const struct schedule *schedule, const struct group *group, struct wall slot)
+{
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (batch == NULL)
+        return -ENOMEM;
+    *batch = (struct batch){
+        .config = config_ref(config),
+        .schedule = schedule,
+        .slot = slot,
+        .order = schedule->order + group->first,
+        .count = group->count,
+    };
+    int r = find_head_due(batch, digest);
+    if (r == 0)
+        r = heap_push(&lane->batches, &batch->node, batch->head_due.us);
+    if (r < 0)
+        batch_destroy(batch);
+    return r;
+}
+
+struct batch *lane_first_batch(const struct lane *lane)
+{
+    struct heap_node *top = heap_top(&lane->batches);
+    return top == NULL ? NULL : HEAP_OWNER(top, struct batch, node);
+}
+
+void lane_advance(struct lane *lane, struct digest *digest, struct batch *batch)
+{
+    heap_remove(&lane->batches, &batch->node);
+    batch->next++;
+    if (batch->next == batch->count) {
+        batch_destroy(batch);
+        return;
+    }
+    /* A digest that fails leaves the head due with the one before it: early within the spread. */
+    (void)!find_head_due(batch, digest);
+    int r = heap_push(&lane->batches, &batch->node, batch->head_due.us);
+    assert(r == 0); /* a place was freed just before */
+}
+
+void lane_close(struct lane *lane, const struct schedule *schedule, struct wall slot)
+{
+    for (size_t i = lane->batches.count; i-- > 0;) {
+        struct batch *batch = HEAP_OWNER(lane->batches.nodes[i], struct batch, node);
+        if (batch->schedule != schedule || batch->slot.us != slot.us)
+            continue;
+        heap_remove(&lane->batches, &batch->node);
+        batch_destroy(batch);
+        return;
+    }
+}
+
+/* A batch's members that are kept, as a copy of their indices; drops the others. */
+static int filter_batch(struct batch *batch, void *context, lane_why_not_fn why_not,
+                        lane_drop_fn drop)
+{
+    uint32_t *kept = malloc((batch->count - batch->next) * sizeof *kept);
+    if (kept == NULL)
+        return -ENOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = batch->next; i < batch->count; i++) {
+        const struct instance *instance = &batch->schedule->instances[batch->order[i]];
+        const char *reason = why_not(context, batch->schedule, instance);
+        if (reason == NULL)
+            kept[count++] = batch->order[i];
+        else
+            drop(context, batch, instance, reason);
+    }
+    free(batch->owned);
+    batch->owned = kept;
+    batch->order = kept;
+    batch->next = 0;
+    batch->count = count;
+    return 0;
+}
+
+int lane_filter(struct lane *lane, struct digest *digest, void *context, lane_why_not_fn why_not,
+                lane_drop_fn drop)
+{
+    struct heap done = {0};
+    int r = heap_reserve(&done, lane->batches.count);
+    if (r < 0)
+        return r;
+    while (r == 0 && lane->batches.count > 0) {
+        struct batch *batch = lane_first_batch(lane);
+        r = filter_batch(batch, context, why_not, drop);
+        if (r < 0)
+            break;
+        heap_remove(&lane->batches, &batch->node);
+        if (batch->count == 0) {
+            batch_destroy(batch);
+            continue;
+        }
+        (void)!find_head_due(batch, digest);
+        r = heap_push(&done, &batch->node, batch->head_due.us);
+        assert(r == 0); /* reserved above */
+    }
+    for (struct heap_node *node; (node = heap_pop(&done)) != NULL;) {
+        int pushed = heap_push(&lane->batches, node, node->key);
+        assert(pushed == 0); /* its old place is free */
+    }
+    heap_finish(&done);
+    return r;
+}
+
+uint64_t lane_backlog(const struct lane *lane)
+{
+    uint64_t backlog = 0;
+    for (size_t i = 0; i < lane->batches.count; i++) {
+        const struct batch *batch = HEAP_OWNER(lane->batches.nodes[i], struct batch, node);
+        backlog += batch->count - batch->next;
+    }
+    return backlog;
+}
+
+bool lane_wants_runs(const struct lane *lane)
+{
+    uint32_t ahead = (uint32_t)lane->bucket.per_second * 2;
+    return lane->unsent < (ahead < LANE_AHEAD_MIN ? LANE_AHEAD_MIN : ahead);
+}
+
+unsigned lane_connections(const struct lane *lane, uint64_t coming)
+{
+    uint64_t wanted = LANE_WARM_DEFAULT;
+    if (lane->latency_ns > 0)
+        wanted = (uint64_t)(lane->latency_ns * lane->bucket.per_second / NS_PER_SECOND) + 2;
+    if (wanted > LANE_WARM_MAX)
+        wanted = LANE_WARM_MAX;
+    return (unsigned)(wanted < coming ? wanted : coming);
+}
+
+void lane_learn_latency(struct lane *lane, int64_t latency_ns)
+{
+    if (latency_ns > 60 * NS_PER_SECOND)
+        latency_ns = 60 * NS_PER_SECOND;
+    if (lane->latency_ns == 0)
+        lane->latency_ns = latency_ns;
+    else
+        lane->latency_ns += (latency_ns - lane->latency_ns) / 8;
+}

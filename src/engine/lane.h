@@ -1,0 +1,98 @@
+/*
+ * A lane: the way to one host for one action, with its token bucket and its queues. Rate limits are
+ * counted by host and action, so lanes do not hold each other up.
+ *
+ *   batches   open slots: their members wait here as bare indices, by the due instant of the next
+ *   ready     runs by due instant, oldest first: recorded, waiting for that instant and a token
+ *   waiting   runs by the monotonic instant of their next attempt
+ */
+#pragma once
+
+#include "base/bucket.h"
+#include "base/heap.h"
+#include "engine/attempt.h"
+#include "engine/model.h"
+
+#define LANE_AHEAD_MIN                                                         \
+    8 /* runs prepared ahead of their tokens: twice per_second, at least these \
+       */
+#define LANE_WARM_DEFAULT 4 /* connections opened ahead while the latency is not known */
+#define LANE_WARM_MAX 8
+#define LANE_STALE_NS (10 * NS_PER_SECOND) /* connections may have gone after so long a silence */
+
+/* The members of one group of one open slot that have no run yet. */
+struct batch {
+    struct heap_node node; /* in lane.batches, by head_due */
+    struct config *config; /* one reference */
+    const struct schedule *schedule;
+    struct wall slot;
+    const uint32_t *order; /* the group's part of schedule->order, or `owned` */
+    uint32_t *owned;       /* NULL, or what a reload left of it */
+    uint32_t next;         /* index of the head in `order` */
+    uint32_t count;
+    struct wall head_due; /* slot + the head's delay */
+};
+
+struct lane {
+    char url[MODEL_URL_MAX];
+    char host[MODEL_HOST_MAX];
+    struct bucket bucket;
+    struct heap batches;
+    struct heap ready;
+    struct heap waiting;
+    uint32_t runs;       /* of this lane, in any state */
+    uint32_t unsent;     /* of those, RECORDING or READY */
+    int64_t skew_us;     /* the cloud's clock minus ours; 0 until one was learnt */
+    int64_t latency_ns;  /* smoothed, of answered requests; 0: not known */
+    struct mono used_at; /* when a connection was last used or opened */
+    bool used;
+};
+
+/* Outcomes: 0, *ret owned by the caller; -ENOMEM; -EINVAL for impossible rates. */
+int lane_create(const struct host *host, const struct config *config, struct lane **ret) MUST_CHECK;
+
+/* Batches are freed with it; its runs must be gone. */
+void lane_destroy(struct lane *lane);
+
+/*
+ * Opens a slot for one group. Outcomes: 0; -ENOMEM; -EIO: nothing was opened.
+ */
+int lane_open(struct lane *lane, struct digest *digest, struct config *config,
+              const struct schedule *schedule, const struct group *group,
+              struct wall slot) MUST_CHECK;
+
+/* Takes back what lane_open() has just opened. */
+void lane_close(struct lane *lane, const struct schedule *schedule, struct wall slot);
+
+/* The batch whose head is due first; NULL without one. */
+struct batch *lane_first_batch(const struct lane *lane);
+
+const struct instance *batch_head(const struct batch *batch);
+
+/* Leaves the head behind; a batch without members is freed. */
+void lane_advance(struct lane *lane, struct digest *digest, struct batch *batch);
+
+/* Why a member may not stay (a word for the log), or NULL where it may. */
+typedef const char *(*lane_why_not_fn)(void *context, const struct schedule *schedule,
+                                       const struct instance *instance);
+typedef void (*lane_drop_fn)(void *context, const struct batch *batch,
+                             const struct instance *instance, const char *reason);
+
+/*
+ * Keeps of every batch the members that may stay; each other one is passed to `drop` first.
+ * Outcomes: 0; -ENOMEM: the batches before it in the heap are done, call again.
+ */
+int lane_filter(struct lane *lane, struct digest *digest, void *context, lane_why_not_fn why_not,
+                lane_drop_fn drop) MUST_CHECK;
+
+/* Members that wait in all its batches. */
+uint64_t lane_backlog(const struct lane *lane);
+
+/* How many more runs may be prepared. */
+bool lane_wants_runs(const struct lane *lane);
+
+/* Connections worth having open for a backlog of `coming` requests. */
+unsigned lane_connections(const struct lane *lane, uint64_t coming);
+
+/* An answered request took `latency_ns`. */
+void lane_learn_latency(struct lane *lane, int64_t latency_ns);

@@ -1,0 +1,181 @@
+/*
+ * See plan.h. A heap holds the schedules by their next slot. A schedule is looked at when that slot
+ * is near; only then is it decided whether others have been passed meanwhile.
+ */
+#include "engine/plan.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct entry {
+    struct heap_node node; /* by next.at */
+    const struct schedule *schedule;
+    struct wall horizon;
+    struct slot_time next; /* the first slot after the horizon; at is WALL_NEVER without one */
+};
+
+struct plan {
+    struct entry *entries; /* in the config's order */
+    size_t count;
+    struct heap due;
+    const struct entry **by_name; /* sorted, for the next reload */
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct entry *const *x = a;
+    const struct entry *const *y = b;
+    return strcmp((*x)->schedule->name, (*y)->schedule->name);
+}
+
+static const struct entry *find(const struct plan *plan, const char *name)
+{
+    if (plan == NULL || plan->count == 0)
+        return NULL;
+    const struct schedule schedule = {.name = name};
+    const struct entry key = {.schedule = &schedule};
+    const struct entry *wanted = &key;
+    const struct entry *const *found = bsearch(&wanted, (const void *)plan->by_name, plan->count,
+                                               sizeof plan->by_name[0], compare_names);
+    return found == NULL ? NULL : *found;
+}
+
+static bool same_rule(const struct schedule *a, const struct schedule *b)
+{
+    return a->when.kind == b->when.kind && strcmp(a->when_text, b->when_text) == 0
+           && (a->when.kind == RECURRENCE_EVERY || strcmp(a->zone_name, b->zone_name) == 0);
+}
+
+static struct wall horizon_of(const struct schedule *schedule, const struct plan *old,
+                              const struct ledger *ledger, struct wall now)
+{
+    const struct entry *before = find(old, schedule->name);
+    if (before != NULL) {
+        if (same_rule(before->schedule, schedule) || wall_before(now, before->horizon))
+            return before->horizon;
+        return now;
+    }
+    struct wall horizon;
+    if (ledger->horizon(ledger->context, schedule->name, &horizon) == 0)
+        return horizon;
+    return now;
+}
+
+static void find_next(struct entry *entry)
+{
+    struct slot_time next;
+    if (recurrence_next(&entry->schedule->when, entry->horizon, &next) == 0)
+        entry->next = next;
+    else
+        entry->next = (struct slot_time){.at = WALL_NEVER};
+}
+
+static int fill(struct plan *plan, const struct config *config, const struct plan *old,
+                const struct ledger *ledger, struct wall now)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        struct entry *entry = &plan->entries[i];
+        entry->schedule = &config->schedules[i];
+        entry->horizon = horizon_of(entry->schedule, old, ledger, now);
+        find_next(entry);
+        plan->by_name[i] = entry;
+        int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
+        if (r < 0)
+            return r;
+    }
+    if (plan->count > 1)
+        qsort((void *)plan->by_name, plan->count, sizeof plan->by_name[0], compare_names);
+    return 0;
+}
+
+int plan_create(const struct config *config, const struct plan *old, const struct ledger *ledger,
+                struct wall now, struct plan **ret)
+{
+    struct plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL)
+        return -ENOMEM;
+    plan->count = config->schedule_count;
+    size_t room = plan->count > 0 ? plan->count : 1;
+    plan->entries = calloc(room, sizeof *plan->entries);
+    plan->by_name = calloc(room, sizeof plan->by_name[0]);
+    int r = -ENOMEM;
+    if (plan->entries != NULL && plan->by_name != NULL)
+        r = heap_reserve(&plan->due, room);
+    if (r == 0)
+        r = fill(plan, config, old, ledger, now);
+    if (r < 0) {
+        plan_destroy(plan);
+        return r;
+    }
+    *ret = plan;
+    return 0;
+}
+
+void plan_destroy(struct plan *plan)
+{
+    if (plan == NULL)
+        return;
+    heap_finish(&plan->due);
+    free(plan->entries);
+    free((void *)plan->by_name);
+    free(plan);
+}
+
+/* Slots have been passed: keeps the latest and counts the others. */
+static void look_back(const struct entry *entry, struct wall now, struct plan_due *due)
+{
+    struct slot_time latest;
+    int64_t count;
+    int r = recurrence_latest(&entry->schedule->when, entry->horizon, now, PLAN_COUNT_MAX, &latest,
+                              &count);
+    if (r != 0 || count < 1)
+        return;
+    due->slot = latest;
+    due->missed = count - 1;
+    due->missed_first = entry->next.at;
+}
+
+static enum plan_kind kind_of(const struct schedule *schedule, struct wall slot, struct wall now)
+{
+    if (schedule->paused)
+        return PLAN_PAUSED;
+    int64_t late = wall_diff_us(now, slot);
+    if (late <= PLAN_GRACE_US)
+        return PLAN_OPEN;
+    if (schedule->catch_up == CATCH_UP_NONE || late >= schedule->start_within_us)
+        return PLAN_MISSED;
+    return PLAN_CATCH_UP;
+}
+
+bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan_due *ret)
+{
+    struct heap_node *top = heap_top(&plan->due);
+    if (top == NULL || top->key > wall_add_us(now, ahead_us).us || top->key == WALL_NEVER.us)
+        return false;
+    const struct entry *entry = HEAP_OWNER(top, struct entry, node);
+    *ret = (struct plan_due){.schedule = entry->schedule, .slot = entry->next};
+    if (!wall_before(now, entry->next.at))
+        look_back(entry, now, ret);
+    ret->kind = kind_of(entry->schedule, ret->slot.at, now);
+    return true;
+}
+
+void plan_advance(struct plan *plan, const struct plan_due *due, const struct ledger *ledger)
+{
+    struct heap_node *top = heap_pop(&plan->due);
+    struct entry *entry = HEAP_OWNER(top, struct entry, node);
+    assert(entry->schedule == due->schedule);
+    entry->horizon = due->slot.at;
+    ledger->set_horizon(ledger->context, entry->schedule->name, entry->horizon);
+    find_next(entry);
+    int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
+    assert(r == 0); /* a place was freed just before */
+}
+
+struct wall plan_next_slot(const struct plan *plan)
+{
+    struct heap_node *top = heap_top(&plan->due);
+    return top == NULL ? WALL_NEVER : (struct wall){top->key};
+}

@@ -1,0 +1,54 @@
+/*
+ * When each schedule's next slot is, and what is to be done with slots that have passed.
+ *
+ * Per schedule the plan keeps a horizon: every slot up to it is opened or decided, so no slot is
+ * ever opened twice, whatever the clock does. A schedule's first start has its horizon at that
+ * instant: nothing is caught up.
+ *
+ * Late slots: where the clock has passed one or more slots (downtime, suspend, a step of the
+ * clock), the latest may still run, once, if the schedule catches up and the slot is younger than
+ * start_within; the others are missed. A slot at most PLAN_GRACE_US late is simply on time.
+ */
+#pragma once
+
+#include "base/heap.h"
+#include "engine/model.h"
+#include "engine/ports.h"
+
+#define PLAN_GRACE_US (5 * US_PER_SECOND)
+#define PLAN_COUNT_MAX 1000000 /* missed slots are counted up to here */
+
+struct plan;
+
+/*
+ * `old` is the plan before a reload, or NULL at the start: a schedule that it has keeps its
+ * horizon; one whose rule changed begins anew at `now`. The plan borrows the config.
+ * Outcomes: 0, *ret owned by the caller; -ENOMEM.
+ */
+int plan_create(const struct config *config, const struct plan *old, const struct ledger *ledger,
+                struct wall now, struct plan **ret) MUST_CHECK;
+void plan_destroy(struct plan *plan);
+
+enum plan_kind {
+    PLAN_OPEN,     /* run it: its instant is near or has just come */
+    PLAN_CATCH_UP, /* run it late */
+    PLAN_MISSED,   /* too late */
+    PLAN_PAUSED,   /* skip it: the schedule is paused */
+};
+
+struct plan_due {
+    enum plan_kind kind;
+    const struct schedule *schedule;
+    struct slot_time slot;
+    int64_t missed;           /* slots before it that were passed and will not run */
+    struct wall missed_first; /* the first of those; valid where missed > 0 */
+};
+
+/* The next thing to be done at `now` with slots up to `ahead_us` in the future. */
+bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan_due *ret);
+
+/* It is done: the schedule's horizon is set to its slot, here and in the ledger. */
+void plan_advance(struct plan *plan, const struct plan_due *due, const struct ledger *ledger);
+
+/* The earliest slot to come; WALL_NEVER without one. */
+struct wall plan_next_slot(const struct plan *plan);

@@ -1,0 +1,143 @@
+/* See report.h. */
+#include "engine/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void write_event(const struct journal *journal, const struct event *event)
+{
+    journal->write(journal->context, event);
+}
+
+static struct event of_run(enum event_level level, const char *name, const struct run *run)
+{
+    struct event e = event_make(level, name);
+    event_text(&e, "schedule", run->schedule->name);
+    event_text(&e, "instance", run->instance->id);
+    event_text(&e, "region", run->instance->region);
+    event_instant(&e, "slot", run->slot);
+    event_number(&e, "attempt", run->attempt);
+    return e;
+}
+
+void report_submitted(const struct journal *journal, const struct run *run)
+{
+    struct event e = of_run(EVENT_NOTICE, "backup_submitted", run);
+    event_number(&e, "task_id", run->verdict.task_id);
+    event_text(&e, "request_id", run->verdict.request_id);
+    write_event(journal, &e);
+}
+
+static void add_verdict(struct event *e, const struct verdict *verdict)
+{
+    event_text(e, "code", verdict->code);
+    event_text(e, "message", verdict->message);
+    event_text(e, "request_id", verdict->request_id);
+}
+
+void report_failed(const struct journal *journal, const struct run *run, const char *reason)
+{
+    struct event e = of_run(EVENT_ERR, "backup_failed", run);
+    event_text(&e, "reason", reason);
+    add_verdict(&e, &run->verdict);
+    write_event(journal, &e);
+}
+
+void report_unknown(const struct journal *journal, const struct run *run)
+{
+    struct event e = of_run(EVENT_WARNING, "backup_unknown", run);
+    add_verdict(&e, &run->verdict);
+    write_event(journal, &e);
+}
+
+void report_retry(const struct journal *journal, const struct run *run, int64_t delay_us)
+{
+    struct event e = of_run(EVENT_WARNING, "backup_retry", run);
+    event_duration(&e, "delay", delay_us);
+    add_verdict(&e, &run->verdict);
+    write_event(journal, &e);
+}
+
+void report_not_run(const struct journal *journal, const char *event,
+                    const struct schedule *schedule, const struct instance *instance,
+                    struct wall slot, const char *reason)
+{
+    struct event e = event_make(EVENT_WARNING, event);
+    event_text(&e, "schedule", schedule->name);
+    event_text(&e, "instance", instance->id);
+    event_text(&e, "region", instance->region);
+    event_instant(&e, "slot", slot);
+    event_text(&e, "reason", reason);
+    write_event(journal, &e);
+}
+
+void report_slot_not_run(const struct journal *journal, const char *event,
+                         const struct schedule *schedule, struct wall slot, const char *reason)
+{
+    struct event e = event_make(EVENT_WARNING, event);
+    event_text(&e, "schedule", schedule->name);
+    event_instant(&e, "slot", slot);
+    event_number(&e, "instances", schedule->instance_count);
+    event_text(&e, "reason", reason);
+    write_event(journal, &e);
+}
+
+void report_slots_missed(const struct journal *journal, const struct schedule *schedule,
+                         struct wall first, struct wall before, int64_t count, const char *reason)
+{
+    struct event e = event_make(EVENT_WARNING, "backup_missed");
+    event_text(&e, "schedule", schedule->name);
+    event_instant(&e, "slot", first);
+    event_instant(&e, "before", before);
+    event_number(&e, "slots", count);
+    event_number(&e, "instances", schedule->instance_count);
+    event_text(&e, "reason", reason);
+    write_event(journal, &e);
+}
+
+void report_slot_moved(const struct journal *journal, const struct schedule *schedule,
+                       struct wall slot, const char *reason)
+{
+    struct event e = event_make(EVENT_NOTICE, "slot_moved");
+    event_text(&e, "schedule", schedule->name);
+    event_instant(&e, "slot", slot);
+    event_text(&e, "reason", reason);
+    write_event(journal, &e);
+}
+
+void report_throttled(const struct journal *journal, const struct lane *lane,
+                      const struct verdict *verdict, struct mono now)
+{
+    struct event e = event_make(EVENT_WARNING, "throttled");
+    event_text(&e, "host", lane->host);
+    event_text(&e, "action", "ManualBackupInstance");
+    char rate[32];
+    int64_t milli = bucket_rate_milli(&lane->bucket, now);
+    (void)snprintf(rate, sizeof rate, "%lld.%03lld", (long long)(milli / 1000),
+                   (long long)(milli % 1000));
+    event_text(&e, "per_second", rate);
+    add_verdict(&e, verdict);
+    write_event(journal, &e);
+}
+
+void report_clock_jumped(const struct journal *journal, int64_t by_us)
+{
+    struct event e = event_make(EVENT_WARNING, "clock_jumped");
+    event_duration(&e, "by", by_us);
+    write_event(journal, &e);
+}
+
+void report_keys(const struct journal *journal, bool available, const char *text)
+{
+    struct event e = event_make(available ? EVENT_NOTICE : EVENT_ERR,
+                                available ? "credentials_refreshed" : "credentials_failed");
+    event_text(&e, "message", text);
+    write_event(journal, &e);
+}
+
+void report_cannot_record(const struct journal *journal, const struct run *run, int outcome)
+{
+    struct event e = of_run(EVENT_ERR, "ledger_failed", run);
+    event_text(&e, "message", strerrordesc_np(-outcome));
+    write_event(journal, &e);
+}

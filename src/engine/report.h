@@ -1,0 +1,39 @@
+/*
+ * What the engine says: each thing that happened, once, as an event of product.md's table.
+ */
+#pragma once
+
+#include "base/event.h"
+#include "base/reply.h"
+#include "engine/attempt.h"
+#include "engine/lane.h"
+#include "engine/plan.h"
+#include "engine/ports.h"
+
+void report_submitted(const struct journal *journal, const struct run *run);
+void report_failed(const struct journal *journal, const struct run *run, const char *reason);
+void report_unknown(const struct journal *journal, const struct run *run);
+void report_retry(const struct journal *journal, const struct run *run, int64_t delay_us);
+
+/* One instance of one slot that gets no request: event is "backup_missed" or "backup_skipped". */
+void report_not_run(const struct journal *journal, const char *event,
+                    const struct schedule *schedule, const struct instance *instance,
+                    struct wall slot, const char *reason);
+
+/* A whole slot that gets none. */
+void report_slot_not_run(const struct journal *journal, const char *event,
+                         const struct schedule *schedule, struct wall slot, const char *reason);
+
+/* `count` slots in a row, from `first` to the last before `before`. */
+void report_slots_missed(const struct journal *journal, const struct schedule *schedule,
+                         struct wall first, struct wall before, int64_t count, const char *reason);
+
+/* A slot that runs at another instant than its clock reading says, or late. */
+void report_slot_moved(const struct journal *journal, const struct schedule *schedule,
+                       struct wall slot, const char *reason);
+
+void report_throttled(const struct journal *journal, const struct lane *lane,
+                      const struct verdict *verdict, struct mono now);
+void report_clock_jumped(const struct journal *journal, int64_t by_us);
+void report_keys(const struct journal *journal, bool available, const char *text);
+void report_cannot_record(const struct journal *journal, const struct run *run, int outcome);

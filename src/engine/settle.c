@@ -1,0 +1,221 @@
+/*
+ * Settle: what the ports filed becomes decisions and ends. Nothing else changes a run that is with
+ * the ledger or the transport.
+ */
+#include "engine/engine_internal.h"
+
+#include <assert.h>
+
+#define LEDGER_RETRY_US (2 * US_PER_SECOND)
+
+static void leave_queues(struct engine *engine, struct run *run)
+{
+    struct lane *lane = run->lane;
+    if (heap_node_is_queued(&run->queue))
+        heap_remove(run->state == ATTEMPT_WAITING ? &lane->waiting : &lane->ready, &run->queue);
+    if (heap_node_is_queued(&run->deadline_node))
+        heap_remove(&engine->deadlines, &run->deadline_node);
+    if (run->state == ATTEMPT_RECORDING || run->state == ATTEMPT_READY)
+        lane->unsent--;
+}
+
+/* A run that ends on its own time may still stand in the list of filed ones. */
+static void unfile(struct engine *engine, struct run *run)
+{
+    if (!run->is_filed)
+        return;
+    struct run **link = &engine->filed;
+    while (*link != run)
+        link = &(*link)->filed_next;
+    *link = run->filed_next;
+    if (engine->filed_tail == &run->filed_next)
+        engine->filed_tail = link;
+    run->is_filed = false;
+}
+
+void engine_end_run(struct engine *engine, struct run *run, enum ledger_result result)
+{
+    leave_queues(engine, run);
+    unfile(engine, run);
+    run->state = run->state == ATTEMPT_NEW ? ATTEMPT_ENDED : attempt_move(run->state, ATTEMPT_END);
+    const struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = run->schedule->name,
+        .instance = run->instance->id,
+        .slot = run->slot,
+        .attempt = run->attempt,
+        .result = result,
+        .task_id = result == LEDGER_SUBMITTED ? run->verdict.task_id : 0,
+        .code = run->verdict.code,
+        .request_id = run->verdict.request_id,
+        .at = engine->now.wall,
+    };
+    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    switch (result) {
+    case LEDGER_SUBMITTED:
+        engine->totals.submitted++;
+        break;
+    case LEDGER_FAILED:
+        engine->totals.failed++;
+        break;
+    case LEDGER_UNKNOWN:
+        engine->totals.unknown++;
+        break;
+    case LEDGER_SKIPPED:
+        engine->totals.skipped++;
+        break;
+    case LEDGER_MISSED:
+        engine->totals.missed++;
+        break;
+    }
+    run->lane->runs--;
+    engine->run_count--;
+    run_pool_give(engine->pool, run);
+}
+
+void engine_give_up(struct engine *engine, struct run *run, const char *reason)
+{
+    if (run->verdict.code[0] != '\0') {
+        report_failed(&engine->ports.journal, run, reason);
+        engine_end_run(engine, run, LEDGER_FAILED);
+    } else {
+        report_not_run(&engine->ports.journal, "backup_missed", run->schedule, run->instance,
+                       run->slot, reason);
+        engine_end_run(engine, run, LEDGER_MISSED);
+    }
+}
+
+void engine_end_member(struct engine *engine, const struct schedule *schedule,
+                       const struct instance *instance, struct wall slot, enum ledger_result result,
+                       const char *reason)
+{
+    const struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = schedule->name,
+        .instance = instance->id,
+        .slot = slot,
+        .result = result,
+        .at = engine->now.wall,
+    };
+    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    bool skipped = result == LEDGER_SKIPPED;
+    if (skipped)
+        engine->totals.skipped++;
+    else
+        engine->totals.missed++;
+    report_not_run(&engine->ports.journal, skipped ? "backup_skipped" : "backup_missed", schedule,
+                   instance, slot, reason);
+}
+
+static void take_recorded(struct engine *engine, struct run *run)
+{
+    run->has_recorded = false;
+    if (run->recorded < 0) {
+        report_cannot_record(&engine->ports.journal, run, run->recorded);
+        run->lane->unsent--;
+        run->attempt--; /* it was never made */
+        engine_wait(engine, run, LEDGER_RETRY_US);
+        return;
+    }
+    run->state = attempt_move(run->state, ATTEMPT_RECORDED);
+    int r = heap_push(&run->lane->ready, &run->queue, run->due.us);
+    assert(r == 0); /* a place was reserved when the run began */
+}
+
+static void take_left(struct run *run)
+{
+    run->has_left = false;
+    run->state = attempt_move(run->state, ATTEMPT_LEAVE);
+    bucket_confirm(&run->lane->bucket, run->left_at);
+    run->owes_token = false;
+}
+
+/* What an answer teaches about its lane. */
+static void learn(struct engine *engine, struct run *run)
+{
+    struct lane *lane = run->lane;
+    const struct verdict *verdict = &run->verdict;
+    if (run->outcome == EXCHANGE_ANSWERED)
+        lane_learn_latency(lane, mono_diff_ns(run->outcome_at, run->sent_at));
+    if (verdict->class == VERDICT_THROTTLED
+        && bucket_throttle(&lane->bucket, engine->now.mono, verdict->limit))
+        report_throttled(&engine->ports.journal, lane, verdict, engine->now.mono);
+    /* The header has whole seconds: the middle of the second is the best guess. */
+    if (verdict->class == VERDICT_CLOCK && verdict->date_second >= 0) {
+        struct wall cloud = wall_add_us(wall_from_seconds(verdict->date_second), US_PER_SECOND / 2);
+        lane->skew_us = wall_diff_us(cloud, engine->now.wall);
+    }
+}
+
+/* The deadline of a run in flight is not watched; that of one that waits again is. */
+static void watch_deadline(struct engine *engine, struct run *run)
+{
+    if (heap_node_is_queued(&run->deadline_node))
+        return;
+    int r = heap_push(&engine->deadlines, &run->deadline_node, run->deadline.us);
+    assert(r == 0); /* a place was reserved when the run began */
+}
+
+static void decide(struct engine *engine, struct run *run)
+{
+    const struct journal *journal = &engine->ports.journal;
+    int64_t left_us = wall_diff_us(run->deadline, engine->now.wall);
+    uint64_t random = engine->ports.chance.next(engine->ports.chance.context);
+    int64_t delay_us;
+    switch (attempt_decide(&run->verdict, run->attempt, left_us, random, &delay_us)) {
+    case ATTEMPT_SUBMITTED:
+        report_submitted(journal, run);
+        engine_end_run(engine, run, LEDGER_SUBMITTED);
+        break;
+    case ATTEMPT_UNKNOWN:
+        report_unknown(journal, run);
+        engine_end_run(engine, run, LEDGER_UNKNOWN);
+        break;
+    case ATTEMPT_FAILED:
+        report_failed(journal, run, "refused");
+        engine_end_run(engine, run, LEDGER_FAILED);
+        break;
+    case ATTEMPT_EXPIRED:
+        report_failed(journal, run, "start_within");
+        engine_end_run(engine, run, LEDGER_FAILED);
+        break;
+    case ATTEMPT_RETRY:
+        if (engine->draining) {
+            engine_give_up(engine, run, "stopping");
+            break;
+        }
+        report_retry(journal, run, delay_us);
+        watch_deadline(engine, run);
+        engine_wait(engine, run, delay_us);
+        break;
+    }
+}
+
+static void take_outcome(struct engine *engine, struct run *run)
+{
+    run->has_outcome = false;
+    engine->in_flight--;
+    if (run->owes_token && run->outcome == EXCHANGE_NOT_SENT)
+        bucket_return(&run->lane->bucket);
+    else if (run->owes_token)
+        bucket_confirm(&run->lane->bucket, run->outcome_at);
+    run->owes_token = false;
+    learn(engine, run);
+    decide(engine, run);
+}
+
+void engine_take_filed(struct engine *engine)
+{
+    for (struct run *run; (run = engine->filed) != NULL;) {
+        engine->filed = run->filed_next;
+        if (engine->filed == NULL)
+            engine->filed_tail = &engine->filed;
+        run->is_filed = false;
+        if (run->has_recorded)
+            take_recorded(engine, run);
+        if (run->has_left)
+            take_left(run);
+        if (run->has_outcome)
+            take_outcome(engine, run);
+    }
+}

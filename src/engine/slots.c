@@ -1,0 +1,123 @@
+/*
+ * Slots: what the plan says is due is opened, one batch a group; what has waited too long is ended.
+ */
+#include "engine/engine_internal.h"
+
+#define MISSED_LINES_MAX 10 /* passed slots with a line of their own; the rest share one */
+
+static void report_passed(const struct engine *engine, const struct plan_due *due)
+{
+    const struct journal *journal = &engine->ports.journal;
+    const char *event = due->kind == PLAN_PAUSED ? "backup_skipped" : "backup_missed";
+    const char *reason = due->kind == PLAN_PAUSED ? "paused" : "passed";
+    struct slot_time slot = {.at = due->missed_first};
+    int64_t told = 0;
+    while (told < due->missed && told < MISSED_LINES_MAX) {
+        report_slot_not_run(journal, event, due->schedule, slot.at, reason);
+        told++;
+        if (recurrence_next(&due->schedule->when, slot.at, &slot) != 0)
+            break;
+    }
+    if (told < due->missed)
+        report_slots_missed(journal, due->schedule, slot.at, due->slot.at, due->missed - told,
+                            reason);
+}
+
+/* All groups or none: a failure leaves the slot for the next turn. */
+static bool open_groups(struct engine *engine, const struct plan_due *due)
+{
+    const struct schedule *schedule = due->schedule;
+    for (uint32_t i = 0; i < schedule->group_count; i++) {
+        const struct group *group = &schedule->groups[i];
+        struct lane *lane = engine->by_host[group->host];
+        int r = lane_open(lane, engine->digest, engine->config, schedule, group, due->slot.at);
+        if (r == 0)
+            continue;
+        engine->blocked_until = mono_add_ns(engine->now.mono, ENGINE_RETRY_NS);
+        for (uint32_t j = 0; j < i; j++)
+            lane_close(engine->by_host[schedule->groups[j].host], schedule, due->slot.at);
+        return false;
+    }
+    return true;
+}
+
+static bool handle(struct engine *engine, const struct plan_due *due)
+{
+    const struct journal *journal = &engine->ports.journal;
+    bool runs = due->kind == PLAN_OPEN || due->kind == PLAN_CATCH_UP;
+    if (runs && !open_groups(engine, due))
+        return false;
+    if (due->missed > 0) {
+        report_passed(engine, due);
+        if (due->kind == PLAN_PAUSED)
+            engine->totals.skipped += (uint64_t)due->missed * due->schedule->instance_count;
+        else
+            engine->totals.missed += (uint64_t)due->missed * due->schedule->instance_count;
+    }
+    if (due->kind == PLAN_PAUSED) {
+        report_slot_not_run(journal, "backup_skipped", due->schedule, due->slot.at, "paused");
+        engine->totals.skipped += due->schedule->instance_count;
+    } else if (due->kind == PLAN_MISSED) {
+        report_slot_not_run(journal, "backup_missed", due->schedule, due->slot.at, "too_late");
+        engine->totals.missed += due->schedule->instance_count;
+    } else if (due->kind == PLAN_CATCH_UP) {
+        report_slot_moved(journal, due->schedule, due->slot.at, "catch_up");
+    } else if (due->slot.moved) {
+        report_slot_moved(journal, due->schedule, due->slot.at, "clock_change");
+    }
+    plan_advance(engine->plan, due, &engine->ports.ledger);
+    return true;
+}
+
+void engine_open_slots(struct engine *engine)
+{
+    struct plan_due due;
+    if (engine->draining || mono_before(engine->now.mono, engine->blocked_until))
+        return;
+    for (int i = 0; plan_peek(engine->plan, engine->now.wall, ENGINE_PREPARE_US, &due); i++) {
+        if (i == ENGINE_TURN_MAX) {
+            engine->again = true;
+            return;
+        }
+        if (!handle(engine, &due))
+            return;
+    }
+}
+
+static void expire_runs(struct engine *engine)
+{
+    for (struct heap_node *top; (top = heap_top(&engine->deadlines)) != NULL;) {
+        if (top->key > engine->now.wall.us)
+            return;
+        struct run *run = HEAP_OWNER(top, struct run, deadline_node);
+        if (run->state == ATTEMPT_SENDING || run->state == ATTEMPT_ON_WIRE)
+            heap_remove(&engine->deadlines, &run->deadline_node); /* its answer decides */
+        else
+            engine_give_up(engine, run, "start_within");
+    }
+}
+
+/* Members that have waited past start_within; true where the turn's share was used up. */
+static bool expire_members(struct engine *engine, struct lane *lane, int *left)
+{
+    for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
+        struct wall deadline = wall_add_us(batch->head_due, batch->schedule->start_within_us);
+        if (wall_before(engine->now.wall, deadline))
+            return false;
+        if ((*left)-- == 0)
+            return true;
+        engine_end_member(engine, batch->schedule, batch_head(batch), batch->slot, LEDGER_MISSED,
+                          "start_within");
+        lane_advance(lane, engine->digest, batch);
+    }
+    return false;
+}
+
+void engine_expire(struct engine *engine)
+{
+    expire_runs(engine);
+    int left = ENGINE_TURN_MAX;
+    for (uint32_t i = 0; i < engine->lane_count; i++)
+        if (expire_members(engine, engine->lanes[i], &left))
+            engine->again = true;
+}
