@@ -1,7 +1,7 @@
 /* See backoff.h. */
 #include "base/backoff.h"
 
-int64_t backoff_delay_us(const struct backoff *policy, int attempt, uint64_t random)
+int64_t backoff_delay_us(const struct backoff *policy, int attempt, uint64_t bits)
 {
     int64_t span = policy->base_us;
     for (int i = 1; i < attempt && span < policy->cap_us; i++)
@@ -10,5 +10,5 @@ int64_t backoff_delay_us(const struct backoff *policy, int attempt, uint64_t ran
         span = policy->cap_us;
     if (span <= 0)
         return policy->floor_us;
-    return policy->floor_us + (int64_t)(random % ((uint64_t)span + 1));
+    return policy->floor_us + (int64_t)(bits % ((uint64_t)span + 1));
 }

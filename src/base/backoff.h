@@ -16,4 +16,4 @@ struct backoff {
 };
 
 /* `attempt` counts from 1: the attempt that has just failed. */
-int64_t backoff_delay_us(const struct backoff *policy, int attempt, uint64_t random);
+int64_t backoff_delay_us(const struct backoff *policy, int attempt, uint64_t bits);

@@ -68,7 +68,7 @@ static const struct backoff *backoff_of(enum verdict_class class)
 }
 
 enum attempt_decision attempt_decide(const struct verdict *verdict, int attempt, int64_t left_us,
-                                     uint64_t random, int64_t *ret_delay_us)
+                                     uint64_t bits, int64_t *ret_delay_us)
 {
     if (verdict->class == VERDICT_ACCEPTED)
         return ATTEMPT_SUBMITTED;
@@ -76,7 +76,7 @@ enum attempt_decision attempt_decide(const struct verdict *verdict, int attempt,
         return ATTEMPT_UNKNOWN;
     if (verdict->class == VERDICT_FINAL)
         return ATTEMPT_FAILED;
-    int64_t delay = backoff_delay_us(backoff_of(verdict->class), attempt, random);
+    int64_t delay = backoff_delay_us(backoff_of(verdict->class), attempt, bits);
     if (delay >= left_us)
         return ATTEMPT_EXPIRED;
     *ret_delay_us = delay;

@@ -72,7 +72,7 @@ enum attempt_decision {
  * run's deadline and 64 random bits. `ret_delay_us` is set for ATTEMPT_RETRY.
  */
 enum attempt_decision attempt_decide(const struct verdict *verdict, int attempt, int64_t left_us,
-                                     uint64_t random, int64_t *ret_delay_us);
+                                     uint64_t bits, int64_t *ret_delay_us);
 
 /* A run; the pool owns the memory, the engine all else. */
 struct run {

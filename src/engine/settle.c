@@ -160,9 +160,9 @@ static void decide(struct engine *engine, struct run *run)
 {
     const struct journal *journal = &engine->ports.journal;
     int64_t left_us = wall_diff_us(run->deadline, engine->now.wall);
-    uint64_t random = engine->ports.chance.next(engine->ports.chance.context);
+    uint64_t bits = engine->ports.chance.next(engine->ports.chance.context);
     int64_t delay_us;
-    switch (attempt_decide(&run->verdict, run->attempt, left_us, random, &delay_us)) {
+    switch (attempt_decide(&run->verdict, run->attempt, left_us, bits, &delay_us)) {
     case ATTEMPT_SUBMITTED:
         report_submitted(journal, run);
         engine_end_run(engine, run, LEDGER_SUBMITTED);

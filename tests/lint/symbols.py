@@ -11,7 +11,7 @@ PURE = set("""
     abort bsearch calloc explicit_bzero free malloc qsort realloc reallocarray
     memchr memcmp memcpy memmem memmove memrchr memset
     snprintf vsnprintf sscanf strtod strtol strtoll strtoul strtoull
-    strcasecmp strchr strchrnul strcmp strcspn strdup strlen strncasecmp strncmp strndup strnlen
+    strcasecmp strchr strchrnul strcmp strcspn strdup strlen strncasecmp strncmp strndup strnlen strerrordesc_np
     strpbrk strrchr strspn strstr stpcpy
     ceil exp floor fmod llround log lround pow round sqrt trunc
     __assert_fail __errno_location __ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc
