@@ -46,8 +46,8 @@ int civil_month_length(int64_t year, int month)
 
 int64_t civil_to_seconds(const struct civil *c)
 {
-    return civil_days(c->year, c->month, c->day) * SECONDS_PER_DAY + c->hour * 3600 + c->minute * 60
-           + c->second;
+    int64_t days = civil_days(c->year, c->month, c->day);
+    return ((days * 24 + c->hour) * 60 + c->minute) * 60 + c->second;
 }
 
 struct civil civil_from_seconds(int64_t seconds)
@@ -193,7 +193,7 @@ static int parse_offset(const char **p, int64_t *ret_offset)
         seconds = take_number(p, 2);
     if (hours < 0 || hours > 25 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 59)
         return -EINVAL;
-    *ret_offset = sign * (hours * 3600 + minutes * 60 + seconds);
+    *ret_offset = sign * ((INT64_C(60) * hours + minutes) * 60 + seconds);
     return 0;
 }
 

@@ -152,6 +152,6 @@ const char *digest_hex(const uint8_t hash[DIGEST_SIZE], char ret[DIGEST_HEX_SIZE
         ret[2 * i] = digits[hash[i] >> 4];
         ret[2 * i + 1] = digits[hash[i] & 15];
     }
-    ret[2 * DIGEST_SIZE] = '\0';
+    ret[DIGEST_HEX_SIZE - 1] = '\0';
     return ret;
 }

@@ -14,7 +14,7 @@ static void mark_cut(char *text, size_t size)
     memcpy(text + end, "...", sizeof "...");
 }
 
-int errtext_setv(struct errtext *err, int outcome, const char *format, va_list args)
+int(errtext_setv)(struct errtext *err, int outcome, const char *format, va_list args)
 {
     if (err == NULL)
         return outcome;
@@ -26,7 +26,7 @@ int errtext_setv(struct errtext *err, int outcome, const char *format, va_list a
     return outcome;
 }
 
-int errtext_set(struct errtext *err, int outcome, const char *format, ...)
+int(errtext_set)(struct errtext *err, int outcome, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -35,7 +35,7 @@ int errtext_set(struct errtext *err, int outcome, const char *format, ...)
     return outcome;
 }
 
-int errtext_prefix(struct errtext *err, int outcome, const char *format, ...)
+int(errtext_prefix)(struct errtext *err, int outcome, const char *format, ...)
 {
     if (err == NULL)
         return outcome;

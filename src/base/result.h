@@ -33,3 +33,15 @@ int errtext_setv(struct errtext *err, int outcome, const char *format, va_list a
 
 /* Puts "context: " before the text that is there; returns `outcome`. */
 int errtext_prefix(struct errtext *err, int outcome, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/*
+ * clang's analyser reads one file at a time and would guess at what these return. The parentheses
+ * of the definitions in result.c keep the macros away from them.
+ */
+#ifdef __clang_analyzer__
+#define errtext_set(err, outcome, ...) ((void)(errtext_set)(err, outcome, __VA_ARGS__), (outcome))
+#define errtext_setv(err, outcome, format, args) \
+    ((void)(errtext_setv)(err, outcome, format, args), (outcome))
+#define errtext_prefix(err, outcome, ...) \
+    ((void)(errtext_prefix)(err, outcome, __VA_ARGS__), (outcome))
+#endif

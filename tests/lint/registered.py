@@ -66,7 +66,7 @@ def check_python(tree):
             continue
         depth = len(path.relative_to(tree.root / "tests").parts)
         has_tests = bool(PYTHON_TEST.search(read(path)))
-        collected = path.name.startswith("test_") and depth == 2 and path.parent.name != "lint"
+        collected = path.name.startswith("test_") and depth == 2
         if has_tests and not collected:
             message = "has tests that tests/run does not collect: call it tests/SUITE/test_*.py"
             yield tree.name(path), 1, message
