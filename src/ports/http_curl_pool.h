@@ -1,0 +1,162 @@
+/*
+ * The inside of http_curl, shared by its files and by nobody else.
+ *
+ *   http_curl.c       the transport: pools, send, cancel, reload, close
+ *   http_curl_transfer.c   one exchange: an easy handle, what it sends, what it gets, its verdict
+ *   http_curl_loop.c       the glue: sockets and the timer of one pool on the loop
+ *   http_curl_warm.c       hosts, connections opened ahead, idle ones given up
+ *   http_curl_trust.c      is a CA file one?
+ *
+ * A pool is one curl multi handle with its settings, connections and transfers. There is one that
+ * takes new requests; a reload retires it and makes another.
+ *
+ *      LIVE ──reload──▶ RETIRED ──last transfer ended──▶ CLOSING ──last uv handle closed──▶ freed
+ *        └──────────────────────── close ──────────────────▲
+ */
+#pragma once
+
+#include "ports/http_curl.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <uv.h>
+
+enum http_phase {
+    HTTP_LIVE,
+    HTTP_RETIRED,
+    HTTP_CLOSING,
+};
+
+enum http_purpose {
+    HTTP_REQUEST, /* of the engine: has a ticket and an outcome */
+    HTTP_WARM,    /* opens a connection and leaves it in the pool */
+    HTTP_PRUNE,   /* makes libcurl close the idle connections that are past their time */
+};
+
+/* A URL that requests go to. */
+struct http_origin {
+    char *url;
+    bool http2;             /* its last answer came over HTTP/2: one connection is enough */
+    unsigned warming;       /* connections being opened ahead */
+    unsigned murky;         /* idle sockets with bytes to read, see http_curl_loop.c */
+    struct mono warm_after; /* no connection is opened ahead before */
+    struct http_origin *next;
+};
+
+struct http_transfer {
+    struct http_pool *pool;
+    struct http_transfer *next; /* in pool->busy or pool->spare */
+    struct http_transfer *previous;
+    struct http_transfer *wire_next; /* in pool->wire */
+    CURL *easy;
+    enum http_purpose purpose;
+    uint64_t ticket;
+    struct http_origin *origin; /* whose URL the easy handle has; NULL: none that is known */
+    bool sent;                  /* handed to a connection: from here on it may have arrived */
+    bool wire_due;              /* on_wire is to be filed */
+    struct mono wire_at;
+    const char *why; /* our own reason of a failure, else curl's is taken */
+
+    struct curl_slist headers[TRANSPORT_HEADERS_MAX + 2]; /* over `out`; ours, not curl's */
+    char *out;                                            /* header lines and body */
+    size_t out_size;
+
+    char *body; /* of the answer */
+    size_t body_length;
+    size_t body_size;
+    size_t header_bytes;
+    int64_t date_second;
+    char error[CURL_ERROR_SIZE];
+};
+
+struct http_socket {
+    struct http_pool *pool;
+    struct http_socket *next;
+    struct http_socket *previous;
+    struct http_origin *origin; /* NULL: of the resolver, or unknown */
+    uv_poll_t poll;
+    curl_socket_t fd;
+    int mask;     /* what the loop watches: UV_READABLE ... */
+    bool polled;  /* `poll` is initialised */
+    bool foreign; /* opened and closed inside libcurl */
+    bool idle;    /* a kept connection that nobody uses */
+    bool used;    /* a request went over it, or it has served as a connecting one only */
+    bool murky;   /* idle, with unread bytes that hide the peer's end from libcurl */
+    bool dead;    /* idle, and the peer has ended it */
+    struct mono idle_since;
+};
+
+struct http_pool {
+    struct http_curl *http;
+    struct http_pool *next;
+    enum http_phase phase;
+    CURLM *multi;
+    char *ca_file;
+    char *proxy;
+    char *user_agent;
+    uv_timer_t timer;      /* curl's next time-out */
+    uv_timer_t idle_timer; /* when idle connections are past their time */
+    unsigned open_handles; /* of uv, not yet closed */
+    long timeout_ms;       /* wanted by curl; -1: none */
+    bool timeout_changed;
+    bool in_curl; /* inside a call that may call us back */
+    struct http_transfer *busy;
+    struct http_transfer *spare;
+    unsigned spare_count;
+    struct http_transfer *wire; /* on_wire is due, the latest first */
+    struct http_socket *sockets;
+    struct http_socket **by_fd;
+    size_t by_fd_count;
+    struct http_origin *origins;
+    unsigned origin_count;
+};
+
+struct http_curl {
+    uv_loop_t *loop;
+    struct http_sink sink;
+    unsigned max_in_flight;
+    unsigned in_flight;
+    struct http_pool *pools; /* the live one first */
+    bool closing;
+    void (*done)(void *context);
+    void *done_context;
+};
+
+/* http_curl.c */
+void http_transfer_finish(struct http_transfer *t, CURLcode code);
+void http_curl_forget(struct http_curl *http, const struct http_pool *pool);
+void http_curl_is_closed(struct http_curl *http);
+
+/* http_curl_transfer.c. Outcomes of acquire: 0; -ENOMEM. Of fill: 0; -EINVAL; -ENOMEM. */
+int http_transfer_acquire(struct http_pool *pool, enum http_purpose purpose,
+                          struct http_transfer **ret) MUST_CHECK;
+int http_transfer_fill(struct http_transfer *t, const struct transport_request *request,
+                       struct errtext *err) MUST_CHECK;
+void http_transfer_release(struct http_transfer *t);
+void http_transfer_destroy(struct http_transfer *t);
+int http_transfer_start(struct http_transfer *t) MUST_CHECK; /* 0; -ENOMEM: released */
+void http_transfer_end(struct http_transfer *t, CURLcode code);
+void http_transfer_file_wire(struct http_pool *pool);
+void http_transfer_trim(struct http_pool *pool, unsigned kept);
+
+/* http_curl_loop.c */
+int http_pool_create(struct http_curl *http, const struct http_options *options,
+                     struct http_pool **ret) MUST_CHECK;
+void http_pool_turn(struct http_pool *pool, curl_socket_t fd, int events);
+void http_pool_settle(struct http_pool *pool);
+void http_pool_close(struct http_pool *pool);
+curl_socket_t http_socket_open(void *transfer, curlsocktype purpose, struct curl_sockaddr *address);
+int http_socket_close(void *pool, curl_socket_t fd);
+bool http_socket_is_over(struct http_socket *s);
+void http_socket_give_up(struct http_socket *s);
+
+/* http_curl_warm.c */
+struct http_origin *http_origin_of(struct http_pool *pool, const char *url);
+void http_warm(struct http_pool *pool, const char *url, unsigned connections);
+void http_warm_ended(struct http_transfer *t);
+void http_origin_scrub(struct http_pool *pool, struct http_origin *origin);
+void http_idle_begin(struct http_pool *pool);
+void http_idle_expired(uv_timer_t *timer);
+
+/* http_curl_trust.c */
+int http_check_ca_file(const char *path, struct errtext *err) MUST_CHECK;
