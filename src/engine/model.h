@@ -31,6 +31,8 @@
 #define MODEL_RATE_MAX 1000 /* requests a second */
 #define MODEL_IN_FLIGHT_MAX 1000
 #define MODEL_HOST_MAX 256 /* host[:port] of a URL */
+#define MODEL_HOSTS_MAX 1000
+#define MODEL_START_WITHIN_MAX_US (INT64_C(8) * 3600 * US_PER_SECOND) /* of the default */
 
 struct instance {
     const char *id;
@@ -139,7 +141,10 @@ int config_add_schedule(struct config *config, struct schedule **ret) MUST_CHECK
 int config_add_instance(struct config *config, struct schedule *schedule,
                         struct instance **ret) MUST_CHECK;
 
-/* The host's index, added where it is new (compared by URL). Outcomes: 0; -ENOMEM. */
+/*
+ * The host's index, added where it is new (compared by URL).
+ * Outcomes: 0; -E2BIG past MODEL_HOSTS_MAX; -ENOMEM.
+ */
 int config_add_host(struct config *config, const char *url, uint32_t *ret) MUST_CHECK;
 
 /* Gives the zone to the config, also on failure. Outcomes: 0; -ENOMEM. */
