@@ -1,0 +1,163 @@
+/*
+ * The grammar of the file, one line a key. To turn a planned key on, give its line another kind.
+ */
+#include "ports/config_reader.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define IN_CONFIG(member) .offset = offsetof(struct config, member)
+#define IN_SCHEDULE(member) .offset = offsetof(struct schedule, member)
+#define IN_INSTANCE(member) .offset = offsetof(struct instance, member)
+#define IN_READER(member) .offset = offsetof(struct reader, member), .in_reader = true
+#define SECONDS(n) ((n)*US_PER_SECOND)
+
+static const struct rule tls_rules[] = {
+    {.key = "ca_file", .kind = RULE_PATH, IN_CONFIG(ca_file)},
+};
+static const struct section tls = {"tls.", "tls", tls_rules, COUNT(tls_rules)};
+
+static const struct word providers[] = {
+    {"auto", CREDENTIALS_AUTO, false},
+    {"env", CREDENTIALS_ENV, false},
+    {"file", CREDENTIALS_FILE, false},
+    {"systemd", 0, true},
+    {"cvm-role", 0, true},
+    {"assume-role", 0, true},
+    {"tke-oidc", 0, true},
+    {0},
+};
+static const struct rule credentials_rules[] = {
+    [CREDENTIALS_PROVIDER] = {.key = "provider",
+                              .kind = RULE_WORD,
+                              IN_CONFIG(provider),
+                              .words = providers},
+    [CREDENTIALS_PATH] = {.key = "file", .kind = RULE_PATH, IN_CONFIG(credentials_file)},
+    {.key = "profile", .kind = RULE_TEXT, IN_CONFIG(profile)},
+};
+const struct section section_credentials = {"credentials.", "credentials", credentials_rules,
+                                            COUNT(credentials_rules)};
+
+static const struct rule rate_limit_rules[] = {
+    [RATE_LIMIT_PER_SECOND] = {.key = "per_second",
+                               .kind = RULE_WHOLE,
+                               IN_CONFIG(per_second),
+                               .least = 1,
+                               .most = MODEL_RATE_MAX},
+    [RATE_LIMIT_BURST] =
+        {.key = "burst", .kind = RULE_WHOLE, IN_CONFIG(burst), .least = 1, .most = MODEL_RATE_MAX},
+};
+const struct section section_rate_limit = {"rate_limit.", "rate_limit", rate_limit_rules,
+                                           COUNT(rate_limit_rules)};
+
+static const struct rule requests_rules[] = {
+    {.key = "connect_timeout",
+     .kind = RULE_DURATION,
+     IN_CONFIG(connect_timeout_us),
+     .least = 1000,
+     .most = SECONDS(3600)},
+    {.key = "timeout",
+     .kind = RULE_DURATION,
+     IN_CONFIG(timeout_us),
+     .least = 1000,
+     .most = SECONDS(3600)},
+    {.key = "max_in_flight",
+     .kind = RULE_WHOLE,
+     IN_CONFIG(max_in_flight),
+     .least = 1,
+     .most = MODEL_IN_FLIGHT_MAX},
+};
+static const struct section requests = {"requests.", "requests", requests_rules,
+                                        COUNT(requests_rules)};
+
+static const struct word log_targets[] = {
+    {"auto", LOG_TARGET_AUTO, false},
+    {"syslog", LOG_TARGET_SYSLOG, false},
+    {"journal", 0, true},
+    {"stderr", LOG_TARGET_STDERR, false},
+    {0},
+};
+static const struct word log_levels[] = {
+    {"err", EVENT_ERR, false},   {"warning", EVENT_WARNING, false}, {"notice", EVENT_NOTICE, false},
+    {"info", EVENT_INFO, false}, {"debug", EVENT_DEBUG, false},     {0},
+};
+static const struct word log_formats[] = {
+    {"logfmt", EVENT_LOGFMT, false},
+    {"json", EVENT_JSON, false},
+    {0},
+};
+static const struct rule log_rules[] = {
+    {.key = "target", .kind = RULE_WORD, IN_CONFIG(log_target), .words = log_targets},
+    {.key = "level", .kind = RULE_WORD, IN_CONFIG(log_level), .words = log_levels},
+    {.key = "format", .kind = RULE_WORD, IN_CONFIG(log_format), .words = log_formats},
+};
+static const struct section log_section = {"log.", "log", log_rules, COUNT(log_rules)};
+
+static const struct word languages[] = {
+    {"en-US", 0, false},
+    {"zh-CN", 0, false},
+    {0},
+};
+static const struct rule file_rules[] = {
+    [FILE_REGION] = {.key = "region", .kind = RULE_REGION, IN_READER(region)},
+    [FILE_TIMEZONE] = {.key = "timezone", .kind = RULE_CALLER},
+    [FILE_CREDENTIALS] = {.key = "credentials", .kind = RULE_CALLER},
+    [FILE_RATE_LIMIT] = {.key = "rate_limit", .kind = RULE_CALLER},
+    [FILE_SCHEDULES] = {.key = "schedules", .kind = RULE_CALLER},
+    {.key = "endpoint", .kind = RULE_ENDPOINT, IN_READER(endpoint)},
+    {.key = "language", .kind = RULE_LANGUAGE, IN_CONFIG(language), .words = languages},
+    {.key = "proxy", .kind = RULE_PROXY, IN_CONFIG(proxy)},
+    {.key = "tls", .kind = RULE_SECTION, .section = &tls},
+    {.key = "requests", .kind = RULE_SECTION, .section = &requests},
+    {.key = "state_dir", .kind = RULE_PATH, IN_CONFIG(state_dir)},
+    {.key = "log", .kind = RULE_SECTION, .section = &log_section},
+    {.key = "control", .kind = RULE_PLANNED},
+    {.key = "metrics", .kind = RULE_PLANNED},
+    {.key = "ledger", .kind = RULE_PLANNED},
+};
+const struct section section_file = {"", "the file", file_rules, COUNT(file_rules)};
+
+static const struct word catch_ups[] = {
+    {"once", CATCH_UP_ONCE, false},
+    {"none", CATCH_UP_NONE, false},
+    {0},
+};
+static const struct rule schedule_rules[] = {
+    [SCHEDULE_CRON] = {.key = "cron", .kind = RULE_CALLER},
+    [SCHEDULE_EVERY] = {.key = "every", .kind = RULE_CALLER},
+    [SCHEDULE_TIMEZONE] = {.key = "timezone", .kind = RULE_CALLER},
+    [SCHEDULE_SPREAD] = {.key = "spread",
+                         .kind = RULE_DURATION,
+                         IN_SCHEDULE(spread_us),
+                         .least = 0,
+                         .most = TEXT_DURATION_MAX_US},
+    [SCHEDULE_START_WITHIN] = {.key = "start_within",
+                               .kind = RULE_DURATION,
+                               IN_SCHEDULE(start_within_us),
+                               .least = SECONDS(1),
+                               .most = TEXT_DURATION_MAX_US},
+    [SCHEDULE_REMARK] = {.key = "remark", .kind = RULE_REMARK, IN_READER(schedule_remark)},
+    [SCHEDULE_STORAGE_DAYS] = {.key = "storage_days",
+                               .kind = RULE_WHOLE,
+                               IN_READER(schedule_storage_days),
+                               .least = 0,
+                               .most = MODEL_STORAGE_DAYS_MAX},
+    [SCHEDULE_INSTANCES] = {.key = "instances", .kind = RULE_CALLER},
+    {.key = "catch_up", .kind = RULE_WORD, IN_SCHEDULE(catch_up), .words = catch_ups},
+    {.key = "paused", .kind = RULE_BOOL, IN_SCHEDULE(paused)},
+    {.key = "complete_within", .kind = RULE_PLANNED},
+    {.key = "overlap", .kind = RULE_PLANNED},
+    {.key = "on_unknown", .kind = RULE_PLANNED},
+    {.key = "retry_failed", .kind = RULE_PLANNED},
+};
+const struct section section_schedule = {"", "a schedule", schedule_rules, COUNT(schedule_rules)};
+
+static const struct rule instance_rules[] = {
+    [INSTANCE_ID] = {.key = "id", .kind = RULE_CALLER},
+    [INSTANCE_REGION] = {.key = "region", .kind = RULE_CALLER},
+    {.key = "remark", .kind = RULE_REMARK, IN_INSTANCE(remark)},
+    {.key = "storage_days",
+     .kind = RULE_WHOLE,
+     IN_INSTANCE(storage_days),
+     .least = 0,
+     .most = MODEL_STORAGE_DAYS_MAX},
+};
+const struct section section_instance = {"", "an instance", instance_rules, COUNT(instance_rules)};

@@ -1,0 +1,161 @@
+/*
+ * See config_yaml.h. The loader's steps, each in its own room:
+ *
+ *   file (config_file) -> bytes -> tree (config_yaml_tree) -> sections and values (config_section,
+ *   config_value, by config_schema's tables) -> schedules (config_schedule) -> config_freeze()
+ *
+ * Bytes that are not YAML text end in one error. A tree is read to its end, whatever is wrong in
+ * it, so that one run shows every error; a config is made along the way and dropped where there was
+ * one.
+ */
+#include "ports/config_yaml.h"
+
+#include "ports/config_file.h"
+#include "ports/config_reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check_together(struct reader *r, const struct section_given *credentials,
+                           const struct section_given *rate_limit)
+{
+    const struct config *config = r->config;
+    const struct tree_node *burst = section_value(r, rate_limit, RATE_LIMIT_BURST);
+    if (config->burst > config->per_second && burst != NULL)
+        report_error(r, burst, "rate_limit.burst is %d; it must be 1 to per_second, which is %d",
+                     config->burst, config->per_second);
+    const struct tree_node *path = section_value(r, credentials, CREDENTIALS_PATH);
+    if (path != NULL && config->provider == CREDENTIALS_ENV)
+        report_error(r, path,
+                     "credentials.file is not read with provider env; write provider: file or "
+                     "remove it");
+}
+
+/* The file's own time zone, for the schedules that name none. */
+static void read_zone(struct reader *r, const struct tree_node *node)
+{
+    if (node == NULL)
+        return;
+    r->zone = NULL;
+    if (value_text(r, "timezone", node)) {
+        r->zone_name = node->text;
+        r->zone = reader_zone(r, node, node->text);
+    }
+}
+
+static void read_file(struct reader *r)
+{
+    const struct tree_node *root = tree_at(&r->tree, TREE_ROOT);
+    struct section_given given;
+    struct section_given credentials = {0};
+    struct section_given rate_limit = {0};
+    if (root->kind != TREE_MAPPING) {
+        report_error(r, root,
+                     "the file must be a mapping of KEY: VALUE; it needs at least region and "
+                     "schedules");
+        return;
+    }
+    (void)section_read(r, &section_file, root, r->config, &given);
+    const struct tree_node *node = section_value(r, &given, FILE_CREDENTIALS);
+    if (node != NULL)
+        (void)section_read(r, &section_credentials, node, r->config, &credentials);
+    node = section_value(r, &given, FILE_RATE_LIMIT);
+    if (node != NULL)
+        (void)section_read(r, &section_rate_limit, node, r->config, &rate_limit);
+    check_together(r, &credentials, &rate_limit);
+    if (r->failure == 0)
+        read_zone(r, section_value(r, &given, FILE_TIMEZONE));
+    /* A region that was refused is not missing at every instance. */
+    r->region_missing_told = section_value(r, &given, FILE_REGION) != NULL;
+    node = section_value(r, &given, FILE_SCHEDULES);
+    if (node == NULL)
+        report_error(r, root,
+                     "the file has no schedules; add schedules: {NAME: {cron: ..., "
+                     "instances: [crs-...]}}");
+    else if (r->failure == 0)
+        read_schedules(r, node);
+}
+
+static int read_tree(struct reader *r)
+{
+    int outcome = config_create(&r->config);
+    if (outcome != 0)
+        return outcome;
+    r->endpoint = "nearest";
+    r->zone_name = "UTC";
+    r->zone = zone_utc();
+    if (r->options->state_dir != NULL) {
+        outcome = config_string(r->config, r->options->state_dir, strlen(r->options->state_dir),
+                                true, &r->config->state_dir);
+        if (outcome != 0)
+            return outcome;
+    }
+    read_file(r);
+    return r->failure;
+}
+
+static void reader_finish(struct reader *r)
+{
+    config_unref(r->config);
+    tree_finish(&r->tree);
+    arena_finish(&r->arena);
+    names_finish(&r->zone_names);
+    names_finish(&r->region_names);
+    names_finish(&r->schedule_names);
+    names_finish(&r->ids);
+    free(r->zones);
+    free(r->regions);
+}
+
+static int read_bytes(struct reader *r, const char *bytes, size_t length)
+{
+    struct tree_fault fault;
+    int outcome = config_file_check(bytes, length, &fault);
+    size_t mark = length >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    if (outcome == 0)
+        outcome = tree_parse(&r->tree, bytes + mark, length - mark, &fault);
+    if (outcome > 0)
+        outcome = report_add(&r->report->errors, fault.line, fault.column, fault.why.text);
+    else if (outcome == 0)
+        outcome = read_tree(r);
+    if (outcome != 0)
+        return outcome;
+    report_sort(r->report);
+    if (r->report->errors.found > 0)
+        return CONFIG_INVALID;
+    tree_finish(&r->tree); /* the largest piece, before the order is made */
+    return config_freeze(r->config);
+}
+
+int config_yaml_load_bytes(const char *bytes, size_t length,
+                           const struct config_load_options *options, struct config **ret,
+                           struct config_report *report)
+{
+    struct reader r = {.options = options, .report = report};
+    int outcome = read_bytes(&r, bytes, length);
+    if (outcome == 0) {
+        *ret = r.config;
+        r.config = NULL;
+    }
+    reader_finish(&r);
+    return outcome;
+}
+
+int config_yaml_load(const char *path, const struct config_load_options *options,
+                     struct config **ret, struct config_report *report)
+{
+    char *bytes;
+    size_t length;
+    struct errtext why;
+    int outcome = config_file_read(path, &bytes, &length, &why);
+    if (outcome == -ENOMEM)
+        return outcome;
+    if (outcome != 0) {
+        outcome = report_add(&report->errors, 1, 1, why.text);
+        return outcome != 0 ? outcome : CONFIG_INVALID;
+    }
+    outcome = config_yaml_load_bytes(bytes, length, options, ret, report);
+    free(bytes);
+    return outcome;
+}
