@@ -1,16 +1,21 @@
 /*
  * What came of a request: transport outcome + HTTP status + body -> a verdict.
  *
- * The classes say what a second send would do; the table of codes is in reply.c. An unknown code
- * falls to the class of its first part (before the dot), an unknown first part to ambiguous.
+ * The classes say what a second send would do; the table of codes is in reply_table.c. An unknown
+ * code falls to the class of its first part (before the dot), an unknown first part to ambiguous.
+ *
+ * Codes of our own: "Client.NotSent", "Client.Lost", "Client.BadReply" (an answer that cannot be
+ * understood) and "HTTP.<status>" for an answer of a gateway that the API did not write.
  *
  * Any bytes end in a verdict: truncated, deeply nested, duplicate-keyed, not UTF-8, megabytes.
+ * Nothing is allocated.
  */
 #pragma once
 
 #include "base/instant.h"
 #include "base/result.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define REPLY_CODE_MAX 96
@@ -50,15 +55,19 @@ struct verdict {
     int http_status;     /* 0 where no answer came */
     int64_t date_second; /* copied from the exchange */
     int64_t limit;       /* THROTTLED: the true limit the message names, 0 where it names none */
-    char
-        code[REPLY_CODE_MAX]; /* the API's, or ours: "Timeout"-like names in Client.*, "HTTP.502" */
-    char message[REPLY_MESSAGE_MAX];       /* one line of UTF-8 */
+    char code[REPLY_CODE_MAX];             /* the API's or ours; "" for ACCEPTED */
+    char message[REPLY_MESSAGE_MAX];       /* one line of UTF-8, cut at a character */
     char request_id[REPLY_REQUEST_ID_MAX]; /* "" where none came */
 };
 
 /*
  * Judges the answer to an action whose success holds a TaskId (ManualBackupInstance).
- * An answer without a usable TaskId and without an error is ambiguous.
+ *
+ * An answer is ambiguous without a usable TaskId (1 to 2^63 - 1, a number or a string of digits)
+ * and without an error, with both, or where Response, Error, Code or TaskId stands twice.
+ * A status other than 200 is the gateway's: 5xx is always ambiguous, whatever the body says; else
+ * an API error in the body rules, else the table's row for HTTP.<status>.
+ * The RequestId is kept from every body, even from one that is cut.
  */
 void reply_judge(const struct exchange *exchange, struct verdict *ret);
 

@@ -160,6 +160,33 @@ void text_add_json(struct text *t, const char *bytes, size_t length)
     text_add_char(t, '"');
 }
 
+/* Of a well-formed sequence of `length` bytes. */
+static bool is_control(const char *sequence, size_t length)
+{
+    unsigned char first = (unsigned char)sequence[0];
+    if (length == 1)
+        return first < 0x20 || first == 0x7F;
+    unsigned char second = (unsigned char)sequence[1];
+    if (length == 2)
+        return first == 0xC2 && second < 0xA0;
+    unsigned char third = (unsigned char)sequence[2];
+    return length == 3 && first == 0xE2 && second == 0x80 && (third == 0xA8 || third == 0xA9);
+}
+
+void text_add_line(struct text *t, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length && !t->cut;) {
+        size_t n = utf8_length((const unsigned char *)bytes + i, length - i);
+        if (n == 0)
+            text_add(t, "\xEF\xBF\xBD");
+        else if (is_control(bytes + i, n))
+            text_add_char(t, ' ');
+        else
+            text_add_bytes(t, bytes + i, n);
+        i += n > 0 ? n : 1;
+    }
+}
+
 struct unit {
     const char *name;
     int64_t us;

@@ -32,6 +32,12 @@ void text_addf(struct text *t, const char *format, ...) PRINTF_LIKE(2, 3);
  */
 void text_add_json(struct text *t, const char *bytes, size_t length);
 
+/*
+ * Outside text as one line for a person: control characters (C0, C1, DEL, the line and paragraph
+ * separators) become blanks, bytes that are not UTF-8 become U+FFFD.
+ */
+void text_add_line(struct text *t, const char *bytes, size_t length);
+
 /* True where all the bytes are well-formed UTF-8 (no overlong forms, no surrogates). */
 bool text_is_utf8(const char *bytes, size_t length);
 

@@ -53,6 +53,37 @@ static void json_is_always_valid(void **state)
     }
 }
 
+static void a_line_stays_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t length;
+        const char *out;
+    } rows[] = {
+        {"", 0, ""},
+        {"plain \"text\" \\", 14, "plain \"text\" \\"},
+        {"a\r\nb\tc\0d\x7F", 9, "a  b c d "},
+        {"\x1b[31mred", 8, " [31mred"},
+        {"a\xC2\x85z\xC2\xA0", 6, "a z\xC2\xA0"},
+        {"\xE2\x80\xA8\xE2\x80\xA9\xE2\x80\xA6", 9, "  \xE2\x80\xA6"},
+        {"\xE6\xAF\x8F\xE6\xAF", 5, "\xE6\xAF\x8F\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xFF", 1, "\xEF\xBF\xBD"},
+        {"\xF0\x9F\x98\x80", 4, "\xF0\x9F\x98\x80"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char buffer[64];
+        struct text t = text_over(buffer, sizeof buffer);
+        text_add_line(&t, rows[i].in, rows[i].length);
+        assert_string_equal(buffer, rows[i].out);
+    }
+    char small[6];
+    struct text t = text_over(small, sizeof small);
+    text_add_line(&t, "abc\xE6\xAF\x8Fz", 7);
+    assert_string_equal(small, "abc");
+    assert_true(t.cut);
+}
+
 static void durations(void **state)
 {
     (void)state;
@@ -114,9 +145,8 @@ static void nearest_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(builder_never_overflows),
-        cmocka_unit_test(json_is_always_valid),
-        cmocka_unit_test(durations),
+        cmocka_unit_test(builder_never_overflows), cmocka_unit_test(json_is_always_valid),
+        cmocka_unit_test(a_line_stays_one_line),   cmocka_unit_test(durations),
         cmocka_unit_test(nearest_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
