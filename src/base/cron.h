@@ -7,10 +7,14 @@
  * are restricted either may match; a field that begins with "*" counts as unrestricted.
  *
  * Clock changes of less than three hours:
- *   gap      hour field not beginning with "*": the slots in the skipped time run once, at the
+ *
+ *   gap      Hour field not beginning with "*": the slots in the skipped time run once, at the
  * first valid instant, merged with a slot due there. Otherwise the clock is followed. overlap
- * neither minute nor hour begins with "*": the first pass only. Otherwise both passes. A larger
- * change is a new clock: skipped readings do not run, repeated ones run again.
+ * Neither minute nor hour begins with "*": the first pass only. Otherwise both passes.
+ *
+ * A larger change is a new clock: skipped readings do not run, repeated ones run again. Where
+ * changes come close together, an expression of the first pass takes each reading the first time
+ * that the clock reaches or skips it.
  *
  * Limits: expressions of at most CRON_TEXT_MAX bytes; instants of the years 0001 to 9999.
  */
@@ -36,14 +40,18 @@ struct cron {
 
 /*
  * Outcomes: 0; -EINVAL with a text that names the field, the character's column (from 1) and the
- * right spelling.
+ * right spelling. Names are taken in any case, macros in small letters only; a step may be at most
+ * the field's highest number. Blanks and tabs may stand in front, between and behind.
  */
 int cron_parse(const char *expression, struct cron *ret, struct errtext *err) MUST_CHECK;
 
-/* Canonical text: parsing it gives the same struct. Returns `buffer`. */
+/* Canonical text of what cron_parse() gave: parsing it gives the same struct. Returns `buffer`. */
 const char *cron_format(const struct cron *cron, char buffer[CRON_TEXT_MAX]);
 
-/* A slot: the instant, and whether a clock change moved it there from a skipped reading. */
+/*
+ * A slot: the instant, and whether a clock change moved it there from a skipped reading (also where
+ * a slot was due there anyway).
+ */
 struct cron_slot {
     int64_t second;
     bool moved;
@@ -52,7 +60,8 @@ struct cron_slot {
 #define CRON_NEVER 1
 
 /*
- * The first slot strictly after `after` (whole UTC seconds).
+ * The first slot strictly after `after` (whole UTC seconds); before the year 0001, the first of
+ * that year on.
  * Outcomes: 0 with *ret filled; CRON_NEVER where none comes (known within a millisecond).
  */
 int cron_next(const struct cron *cron, const struct zone *zone, int64_t after,

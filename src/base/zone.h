@@ -1,8 +1,11 @@
 /*
  * A time zone, read from the bytes of a TZif file (RFC 8536, versions 1 to 4).
  *
- * After the last transition of the table the footer's POSIX rule holds (hours from -167 to 167), so
- * that instants centuries ahead are right. Before the first, the file's type 0.
+ * From the last transition of the table on, the footer's POSIX rule holds (hours from -167 to 167),
+ * so that instants centuries ahead are right; without a footer, the last transition's offset.
+ * Before the first, the file's type 0.
+ *
+ * Files that count leap seconds (the "right/" zones) are refused: every instant here is POSIX time.
  *
  * A zone is immutable after zone_parse() and may be shared. Seconds are whole seconds since
  * 1970-01-01T00:00:00Z; local seconds are the same count on the zone's own clock.
@@ -19,6 +22,7 @@
 #define ZONE_FILE_MAX (256 * 1024)
 #define ZONE_NAME_MAX 64
 #define ZONE_ABBREVIATION_MAX 16
+#define ZONE_OFFSET_MAX (26 * 3600)
 
 struct zone;
 
@@ -46,7 +50,17 @@ struct zone_local {
     enum zone_local_kind kind;
     int64_t first;
     int64_t last;
-    struct zone_change change; /* of the gap or overlap */
+    struct zone_change change; /* of the gap or overlap: where several are, the first */
+};
+
+/*
+ * A stretch of time with one offset: from <= instant < until. INT64_MIN and INT64_MAX stand for no
+ * bound. The neighbour's offset may be the same (a change of the abbreviation alone).
+ */
+struct zone_span {
+    int64_t from;
+    int64_t until;
+    int32_t seconds; /* east of UTC */
 };
 
 /*
@@ -65,6 +79,16 @@ struct zone_offset zone_offset_at(const struct zone *zone, int64_t utc_second);
 /* Offset alone, without the abbreviation: the fast path. */
 int32_t zone_seconds_at(const struct zone *zone, int64_t utc_second);
 
+/* The span that holds the instant. */
+struct zone_span zone_span_at(const struct zone *zone, int64_t utc_second);
+
+/*
+ * From this instant on the zone is settled: its changes repeat every 400 years, or there are none.
+ * INT64_MIN where it always was.
+ */
+int64_t zone_settled_from(const struct zone *zone);
+
+/* The instants that show a local reading; in a gap `first` and `last` are change.at. */
 struct zone_local zone_from_local(const struct zone *zone, int64_t local_second);
 
 /*
