@@ -204,8 +204,8 @@ static void judge_error(const struct answer *answer, struct verdict *verdict)
 /* A status that is not 200. `answer` is what the body holds, perhaps nothing. */
 static void judge_gateway(const struct answer *answer, struct verdict *verdict)
 {
-    bool may_have_acted
-        = answer->has_task || (verdict->http_status >= 500 && verdict->http_status <= 599);
+    bool may_have_acted =
+        answer->has_task || (verdict->http_status >= 500 && verdict->http_status <= 599);
     if (answer->has_error && !may_have_acted) {
         judge_error(answer, verdict);
         return;

@@ -85,3 +85,6 @@ struct reply_explanation {
     bool known; /* in the table itself, not by its first part */
 };
 struct reply_explanation reply_explain(const char *code);
+
+/* The code of the table that is nearest to a mistyped one; NULL where none is near. */
+const char *reply_nearest_code(const char *code);

@@ -5,10 +5,12 @@
  * the daemon does follows from the class alone, so it is said once a class.
  *
  * The classes answer one question: what would a second send do? HTTP.<status> rows are statuses
- * that a gateway or proxy gives before the API has seen the request; every other status (5xx, 408,
- * 2xx that is not 200) leaves open whether it has, and falls to the row "HTTP".
+ * that a gateway or proxy gives before the API has seen the request, or that people meet often;
+ * every other status leaves open whether the API has, and falls to the row "HTTP".
  */
 #include "base/reply.h"
+
+#include "base/text.h"
 
 #include <string.h>
 
@@ -51,6 +53,19 @@ static const struct row rows[] = {
      "request is not known.",
      "With 5xx wait: the vendor's gateway or a proxy is in trouble. If it lasts, look at the "
      "vendor's status page and at your proxy's log."},
+    {"HTTP.408", VERDICT_AMBIGUOUS, "The gateway waited too long for the request or for the API.",
+     "If it lasts, check the network path, and for a proxy that holds requests back."},
+    {"HTTP.500", VERDICT_AMBIGUOUS, "The gateway failed inside; the API may have seen the request.",
+     "Wait. If it lasts, look at the vendor's status page and at your proxy's log."},
+    {"HTTP.502", VERDICT_AMBIGUOUS,
+     "The gateway got no proper answer from the API, which may have seen the request.",
+     "Wait. If it lasts, look at the vendor's status page and at your proxy's log."},
+    {"HTTP.503", VERDICT_AMBIGUOUS,
+     "The gateway is overloaded or in maintenance; the API may have seen the request.",
+     "Wait. If it lasts, look at the vendor's status page and at your proxy's log."},
+    {"HTTP.504", VERDICT_AMBIGUOUS,
+     "The gateway waited in vain for the API, which may be carrying the request out.",
+     "Wait. If it lasts, look at the vendor's status page and at your proxy's log."},
     {"HTTP.301", VERDICT_FINAL, REDIRECTED},
     {"HTTP.302", VERDICT_FINAL, REDIRECTED},
     {"HTTP.307", VERDICT_FINAL, REDIRECTED},
@@ -359,4 +374,12 @@ struct reply_explanation reply_explain(const char *code)
         "Read the message in the log, look at the instance's task list for the time of the slot, "
         "and look the code up in the vendor's documentation of the Redis API.",
         false};
+}
+
+const char *reply_nearest_code(const char *code)
+{
+    const char *codes[ROW_COUNT];
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        codes[i] = rows[i].code;
+    return text_nearest(code, codes, ROW_COUNT);
 }

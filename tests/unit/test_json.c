@@ -22,93 +22,95 @@ static int read_exactly(const char *text, size_t length, struct json *ret, char 
     return json_read(block, length, ret, &err);
 }
 
+static const struct {
+    const char *text;
+    enum json_kind kind;
+} good_texts[] = {
+    {"null", JSON_NULL},
+    {" true\r\n", JSON_TRUE},
+    {"false", JSON_FALSE},
+    {"0", JSON_NUMBER},
+    {"-0", JSON_NUMBER},
+    {"-12.50e+3", JSON_NUMBER},
+    {"1E9", JSON_NUMBER},
+    {"\"\"", JSON_STRING},
+    {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uD83D\\uDE00\"", JSON_STRING},
+    {"\"\xE6\xAF\x8F \xFF\"", JSON_STRING}, /* not UTF-8, yet well delimited */
+    {"[]", JSON_ARRAY},
+    {"\t[ ] ", JSON_ARRAY},
+    {"[1,[2,{}],\"]\"]", JSON_ARRAY},
+    {"{}", JSON_OBJECT},
+    {" { \"a\" : 1 , \"a\" : { \"b\" : [ ] } } ", JSON_OBJECT},
+};
+
+static const char *const bad_texts[] = {
+    "",
+    " ",
+    "nul",
+    "nulll",
+    "True",
+    "+1",
+    "01",
+    "-",
+    "-01",
+    "1.",
+    ".5",
+    "1e",
+    "1e+",
+    "0x1",
+    "NaN",
+    "Infinity",
+    "\"",
+    "\"a",
+    "\"\\\"",
+    "\"\\x\"",
+    "\"\\u12\"",
+    "\"\\u12g4\"",
+    "\"a\nb\"",
+    "\"\t\"",
+    "'a'",
+    "[",
+    "[1",
+    "[1,",
+    "[1,]",
+    "[,1]",
+    "[1 2]",
+    "[1}",
+    "]",
+    "{",
+    "{\"a\"",
+    "{\"a\":",
+    "{\"a\":1",
+    "{\"a\":1,",
+    "{\"a\":1,}",
+    "{a:1}",
+    "{\"a\" 1}",
+    "{1:1}",
+    "{\"a\":1]",
+    "{\"a\":1}}",
+    "[] []",
+    "{}x",
+    "1 1",
+    "/**/1",
+    "\xEF\xBB\xBF{}",
+    "\xA0",
+    "[1]\x0b",
+};
+
 static void good_and_bad_texts(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        enum json_kind kind;
-    } good[] = {
-        {"null", JSON_NULL},
-        {" true\r\n", JSON_TRUE},
-        {"false", JSON_FALSE},
-        {"0", JSON_NUMBER},
-        {"-0", JSON_NUMBER},
-        {"-12.50e+3", JSON_NUMBER},
-        {"1E9", JSON_NUMBER},
-        {"\"\"", JSON_STRING},
-        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uD83D\\uDE00\"", JSON_STRING},
-        {"\"\xE6\xAF\x8F \xFF\"", JSON_STRING}, /* not UTF-8, yet well delimited */
-        {"[]", JSON_ARRAY},
-        {"\t[ ] ", JSON_ARRAY},
-        {"[1,[2,{}],\"]\"]", JSON_ARRAY},
-        {"{}", JSON_OBJECT},
-        {" { \"a\" : 1 , \"a\" : { \"b\" : [ ] } } ", JSON_OBJECT},
-    };
-    static const char *const bad[] = {
-        "",
-        " ",
-        "nul",
-        "nulll",
-        "True",
-        "+1",
-        "01",
-        "-",
-        "-01",
-        "1.",
-        ".5",
-        "1e",
-        "1e+",
-        "0x1",
-        "NaN",
-        "Infinity",
-        "\"",
-        "\"a",
-        "\"\\\"",
-        "\"\\x\"",
-        "\"\\u12\"",
-        "\"\\u12g4\"",
-        "\"a\nb\"",
-        "\"\t\"",
-        "'a'",
-        "[",
-        "[1",
-        "[1,",
-        "[1,]",
-        "[,1]",
-        "[1 2]",
-        "[1}",
-        "]",
-        "{",
-        "{\"a\"",
-        "{\"a\":",
-        "{\"a\":1",
-        "{\"a\":1,",
-        "{\"a\":1,}",
-        "{a:1}",
-        "{\"a\" 1}",
-        "{1:1}",
-        "{\"a\":1]",
-        "{\"a\":1}}",
-        "[] []",
-        "{}x",
-        "1 1",
-        "/**/1",
-        "\xEF\xBB\xBF{}",
-        "\xA0",
-        "[1]\x0b",
-    };
     struct json value;
     char *block;
-    for (size_t i = 0; i < COUNT(good); i++) {
-        if (read_exactly(good[i].text, strlen(good[i].text), &value, &block) != 0)
-            fail_msg("%s: %s", good[i].text, err.text);
-        assert_int_equal(value.kind, good[i].kind);
+    for (size_t i = 0; i < COUNT(good_texts); i++) {
+        if (read_exactly(good_texts[i].text, strlen(good_texts[i].text), &value, &block) != 0)
+            fail_msg("%s: %s", good_texts[i].text, err.text);
+        assert_int_equal(value.kind, good_texts[i].kind);
         free(block);
     }
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        if (read_exactly(bad[i], strlen(bad[i]), &value, &block) != -EINVAL)
-            fail_msg("row %zu is taken: %s", i, bad[i]);
+    for (size_t i = 0; i < COUNT(bad_texts); i++) {
+        if (read_exactly(bad_texts[i], strlen(bad_texts[i]), &value, &block) != -EINVAL)
+            fail_msg("row %zu is taken: %s", i, bad_texts[i]);
         assert_true(strlen(err.text) > 5);
         free(block);
     }

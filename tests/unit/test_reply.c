@@ -513,6 +513,15 @@ static void damage_is_judged(void **state)
     }
 }
 
+static void a_mistyped_code_has_a_neighbour(void **state)
+{
+    (void)state;
+    assert_string_equal(reply_nearest_code("RequestLimitExceded"), "RequestLimitExceeded");
+    assert_string_equal(reply_nearest_code("ResourceUnavailable.InstanceLocked"),
+                        "ResourceUnavailable.InstanceLockedError");
+    assert_null(reply_nearest_code("Zzzzzzzzzzzzzzzzzz"));
+}
+
 static void classes_have_names(void **state)
 {
     (void)state;
@@ -540,6 +549,7 @@ int main(void)
         cmocka_unit_test(long_codes_are_not_cut),
         cmocka_unit_test(megabytes_end_in_a_verdict),
         cmocka_unit_test(damage_is_judged),
+        cmocka_unit_test(a_mistyped_code_has_a_neighbour),
         cmocka_unit_test(classes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
