@@ -123,7 +123,7 @@ static int check_proxy(const char *proxy, struct errtext *err)
 static int check_options(const struct http_options *options, struct errtext *err)
 {
     assert(options->max_in_flight > 0 && options->max_in_flight <= HTTP_IN_FLIGHT_MAX);
-    assert(options->user_agent != NULL);
+    assert(options->user_agent != NULL && options->idle_seconds != 1);
     int outcome = options->ca_file != NULL ? http_check_ca_file(options->ca_file, err) : 0;
     if (outcome == 0 && options->proxy != NULL)
         outcome = check_proxy(options->proxy, err);

@@ -2,7 +2,7 @@
  * The transport of engine/ports.h over libcurl's multi interface on a libuv loop.
  *
  * One struct http_curl serves one loop and one thread. Connections are kept and reused for
- * HTTP_IDLE_MAX_NS; HTTP/2 is spoken where the server offers it over TLS. Nothing of the process's
+ * HTTP_IDLE_SECONDS; HTTP/2 is spoken where the server offers it over TLS. Nothing of the process's
  * environment is read: the proxy is the one of the options or none.
  *
  * What an outcome says:
@@ -31,9 +31,9 @@
 struct http_curl;
 struct uv_loop_s;
 
-#define HTTP_IDLE_MAX_NS (30 * NS_PER_SECOND)      /* older idle connections are not used again */
-#define HTTP_WARM_MAX 8                            /* connections opened ahead to one host */
-#define HTTP_WARM_TIMEOUT_MS 5000                  /* of one connection that is opened ahead */
+#define HTTP_IDLE_SECONDS 30      /* an idle connection is used again before that, then closed */
+#define HTTP_WARM_MAX 8           /* connections opened ahead to one host */
+#define HTTP_WARM_TIMEOUT_MS 5000 /* of one connection that is opened ahead */
 #define HTTP_WARM_COOL_OFF_NS (10 * NS_PER_SECOND) /* after one failed or was closed unused */
 #define HTTP_ORIGINS_MAX 256                       /* hosts that warm() can know at a time */
 #define HTTP_HEADERS_MAX (64 * 1024)               /* bytes of an answer's header lines */
@@ -53,6 +53,7 @@ struct http_options {
     const char *proxy;      /* NULL: none */
     const char *user_agent; /* "crsbackupd/1.0" */
     unsigned max_in_flight; /* 1 to HTTP_IN_FLIGHT_MAX; send() answers -EAGAIN beyond */
+    unsigned idle_seconds;  /* 2 and more; 0: HTTP_IDLE_SECONDS */
 };
 
 /*

@@ -12,7 +12,16 @@
  * libcurl looks whether a connection has ended before it takes one again, by peeking at one byte.
  * Bytes that came meanwhile (TLS 1.3 tickets after a handshake without a request) hide the end from
  * it; such a socket is *murky*: it is watched for the end alone, and when that comes the bytes are
- * thrown away, so that libcurl sees a dead connection instead of sending a request into it.
+ * thrown away, so that libcurl sees a dead connection instead of sending a request into it. What
+ * the loop has not told yet is looked at before each request (http_origin_scrub).
+ *
+ * libcurl 7.88 closes a socket that never came to connect without a word (cf_socket_close()), and
+ * then says either that it no longer waits for it, or nothing where a new socket has got the same
+ * number. So nothing is believed of a socket before it was seen connected, and a number that comes
+ * back inherits what libcurl waits for.
+ *
+ * Nor does it go on by itself to a name's next address after that, although there is nothing left
+ * that could wake it; such a turn is followed by one for all transfers (help_stranded).
  *
  * Failures: a socket that cannot be watched (no memory) leaves its transfer to its time-out.
  */
@@ -24,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- sockets ---- */
@@ -77,20 +87,10 @@ static void on_socket_closed(uv_handle_t *handle)
     pool_handle_closed(pool);
 }
 
-static void set_murky(struct http_socket *s, bool murky)
-{
-    if (s->murky == murky)
-        return;
-    s->murky = murky;
-    if (s->origin != NULL)
-        s->origin->murky += murky ? 1U : -1U;
-}
-
 /* The descriptor itself is not closed here. */
 static void socket_remove(struct http_socket *s)
 {
     struct http_pool *pool = s->pool;
-    set_murky(s, false);
     pool->by_fd[s->fd] = NULL;
     if (s->previous != NULL)
         s->previous->next = s->next;
@@ -131,7 +131,6 @@ bool http_socket_is_over(struct http_socket *s)
 void http_socket_give_up(struct http_socket *s)
 {
     char waste[4096];
-    set_murky(s, false);
     watch(s, 0);
     s->dead = true;
     while (recv(s->fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
@@ -148,8 +147,7 @@ static void on_idle_socket(struct http_socket *s, int status)
         http_socket_give_up(s);
         return;
     }
-    set_murky(s, true);
-    watch(s, UV_DISCONNECT);
+    watch(s, UV_DISCONNECT); /* murky */
 }
 
 static void on_socket(uv_poll_t *handle, int status, int events)
@@ -172,6 +170,33 @@ static void on_socket(uv_poll_t *handle, int status, int events)
         watch(s, UV_READABLE);
 }
 
+static ino_t inode_of(curl_socket_t fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
+/* Still the socket that was opened under this number, and connected. */
+static bool is_established(struct http_socket *s)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    if (!s->established)
+        s->established = inode_of(s->fd) == s->inode
+                         && getpeername(s->fd, (struct sockaddr *)&peer, &length) == 0;
+    return s->established;
+}
+
+/* One of that number was closed without a word. Returns what libcurl waits for on the number. */
+static int forget_stale(struct http_pool *pool, curl_socket_t fd)
+{
+    struct http_socket *stale = socket_of(pool, fd);
+    int mask = stale != NULL ? stale->mask : 0;
+    if (stale != NULL)
+        socket_remove(stale);
+    return mask;
+}
+
 curl_socket_t http_socket_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_transfer *t = context;
@@ -179,11 +204,15 @@ curl_socket_t http_socket_open(void *context, curlsocktype purpose, struct curl_
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
+    int inherited = forget_stale(t->pool, fd);
     struct http_socket *s = socket_add(t->pool, fd);
     if (s == NULL) {
         (void)close(fd);
         return CURL_SOCKET_BAD;
     }
+    s->inode = inode_of(fd);
+    if (inherited != 0)
+        watch(s, inherited);
     s->origin = t->origin;
     s->used = t->purpose == HTTP_REQUEST;
     return fd;
@@ -205,7 +234,8 @@ static int want(CURL *easy, curl_socket_t fd, int what, void *context, void *unu
     (void)easy;
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
-        if (s != NULL && s->foreign) {
+        if (s != NULL && (s->foreign || !is_established(s))) {
+            pool->stranded = pool->stranded || !s->foreign;
             socket_remove(s);
         } else if (s != NULL) {
             s->idle = true;
@@ -223,7 +253,6 @@ static int want(CURL *easy, curl_socket_t fd, int what, void *context, void *unu
     if (s->idle) {
         s->idle = false;
         s->used = true;
-        set_murky(s, false);
     }
     watch(s, ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0)
                  | ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0));
@@ -289,12 +318,25 @@ void http_pool_settle(struct http_pool *pool)
         http_idle_begin(pool);
 }
 
+/*
+ * An attempt to connect was given up. The function is deprecated since it runs all transfers, which
+ * is what is wanted here, and rare.
+ */
+static void help_stranded(struct http_pool *pool)
+{
+    int running = 0;
+    CURL_IGNORE_DEPRECATION((void)curl_multi_socket_all(pool->multi, &running);)
+}
+
 void http_pool_turn(struct http_pool *pool, curl_socket_t fd, int events)
 {
     int running = 0;
     assert(!pool->in_curl && pool->phase != HTTP_CLOSING);
     pool->in_curl = true;
+    pool->stranded = false;
     (void)curl_multi_socket_action(pool->multi, fd, events, &running);
+    if (pool->stranded)
+        help_stranded(pool);
     pool->in_curl = false;
     http_pool_settle(pool);
 }
@@ -363,6 +405,7 @@ int http_pool_create(struct http_curl *http, const struct http_options *options,
         return -ENOMEM;
     pool->http = http;
     pool->phase = HTTP_LIVE;
+    pool->idle_seconds = options->idle_seconds != 0 ? options->idle_seconds : HTTP_IDLE_SECONDS;
     pool->multi = curl_multi_init();
     if (!copy(options->ca_file, &pool->ca_file) || !copy(options->proxy, &pool->proxy)
         || !copy(options->user_agent, &pool->user_agent) || pool->multi == NULL
@@ -390,10 +433,8 @@ void http_pool_close(struct http_pool *pool)
     (void)curl_multi_cleanup(pool->multi);
     pool->in_curl = false;
     pool->multi = NULL;
-    while (pool->sockets != NULL) { /* foreign ones that libcurl did not give back */
-        assert(pool->sockets->foreign);
+    while (pool->sockets != NULL) /* those that libcurl did not give back */
         socket_remove(pool->sockets);
-    }
     uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
     uv_close((uv_handle_t *)&pool->idle_timer, on_timer_closed);
 }

@@ -19,6 +19,7 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <uv.h>
 
 enum http_phase {
@@ -38,7 +39,6 @@ struct http_origin {
     char *url;
     bool http2;             /* its last answer came over HTTP/2: one connection is enough */
     unsigned warming;       /* connections being opened ahead */
-    unsigned murky;         /* idle sockets with bytes to read, see http_curl_loop.c */
     struct mono warm_after; /* no connection is opened ahead before */
     struct http_origin *next;
 };
@@ -65,6 +65,7 @@ struct http_transfer {
     size_t body_length;
     size_t body_size;
     size_t header_bytes;
+    bool head_is_whole;
     int64_t date_second;
     char error[CURL_ERROR_SIZE];
 };
@@ -76,13 +77,14 @@ struct http_socket {
     struct http_origin *origin; /* NULL: of the resolver, or unknown */
     uv_poll_t poll;
     curl_socket_t fd;
-    int mask;     /* what the loop watches: UV_READABLE ... */
-    bool polled;  /* `poll` is initialised */
-    bool foreign; /* opened and closed inside libcurl */
-    bool idle;    /* a kept connection that nobody uses */
-    bool used;    /* a request went over it, or it has served as a connecting one only */
-    bool murky;   /* idle, with unread bytes that hide the peer's end from libcurl */
-    bool dead;    /* idle, and the peer has ended it */
+    int mask;    /* what the loop watches: UV_READABLE ... */
+    bool polled; /* `poll` is initialised */
+    ino_t inode;
+    bool established; /* was seen connected */
+    bool foreign;     /* opened and closed inside libcurl */
+    bool idle;        /* a kept connection that nobody uses */
+    bool used;        /* by a request, at any time */
+    bool dead;        /* idle, and the peer has ended it */
     struct mono idle_since;
 };
 
@@ -94,12 +96,14 @@ struct http_pool {
     char *ca_file;
     char *proxy;
     char *user_agent;
+    int64_t idle_seconds;
     uv_timer_t timer;      /* curl's next time-out */
     uv_timer_t idle_timer; /* when idle connections are past their time */
     unsigned open_handles; /* of uv, not yet closed */
     long timeout_ms;       /* wanted by curl; -1: none */
     bool timeout_changed;
-    bool in_curl; /* inside a call that may call us back */
+    bool stranded; /* an attempt to connect was given up in this turn */
+    bool in_curl;  /* inside a call that may call us back */
     struct http_transfer *busy;
     struct http_transfer *spare;
     unsigned spare_count;
@@ -154,7 +158,7 @@ void http_socket_give_up(struct http_socket *s);
 struct http_origin *http_origin_of(struct http_pool *pool, const char *url);
 void http_warm(struct http_pool *pool, const char *url, unsigned connections);
 void http_warm_ended(struct http_transfer *t);
-void http_origin_scrub(struct http_pool *pool, struct http_origin *origin);
+void http_origin_scrub(struct http_pool *pool, const struct http_origin *origin);
 void http_idle_begin(struct http_pool *pool);
 void http_idle_expired(uv_timer_t *timer);
 

@@ -109,7 +109,11 @@ static size_t receive_header(char *bytes, size_t one, size_t count, void *contex
         t->why = "the answer's headers are longer than 64 KiB";
         return 0;
     }
-    if (length > 0 && (bytes[0] == 'D' || bytes[0] == 'd'))
+    if (length >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
+        t->head_is_whole = false; /* of the final answer: a 100 may come before */
+    else if (length <= 2)
+        t->head_is_whole = true;
+    else if (bytes[0] == 'D' || bytes[0] == 'd')
         read_date(t, bytes, length);
     return length;
 }
@@ -129,18 +133,17 @@ static bool set_protocol(CURL *e)
     ok &= curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
     ok &= curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_CHUNK) == CURLE_OK;
     ok &= curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK;
-    /* Compared with whole seconds: 29 lets a connection idle for less than 30. */
-    ok &= curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)(HTTP_IDLE_MAX_NS / NS_PER_SECOND) - 1)
-          == CURLE_OK;
     return ok;
 }
 
-static bool set_trust(CURL *e, const struct http_pool *pool)
+static bool set_pool_options(CURL *e, const struct http_pool *pool)
 {
     const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
     const char *ca_file = pool->ca_file != NULL ? pool->ca_file : built->cainfo;
     const char *ca_path = ca_file != NULL ? NULL : built->capath;
     bool ok = true;
+    /* Compared with whole seconds: 29 lets a connection idle for less than 30. */
+    ok &= curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)pool->idle_seconds - 1) == CURLE_OK;
     ok &= curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
     ok &= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK;
     ok &= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK;
@@ -201,7 +204,7 @@ static struct http_transfer *transfer_create(struct http_pool *pool, enum http_p
     t->pool = pool;
     t->purpose = purpose;
     t->easy = curl_easy_init();
-    bool ok = t->easy != NULL && set_protocol(t->easy) && set_trust(t->easy, pool)
+    bool ok = t->easy != NULL && set_protocol(t->easy) && set_pool_options(t->easy, pool)
               && set_callbacks(t->easy, t);
     if (ok && purpose == HTTP_REQUEST)
         ok = curl_easy_setopt(t->easy, CURLOPT_POST, 1L) == CURLE_OK;
@@ -260,6 +263,7 @@ int http_transfer_acquire(struct http_pool *pool, enum http_purpose purpose,
     t->why = NULL;
     t->body_length = 0;
     t->header_bytes = 0;
+    t->head_is_whole = false;
     t->date_second = -1;
     t->error[0] = '\0';
     *ret = t;
@@ -428,6 +432,8 @@ static const char *reason(const struct http_transfer *t, CURLcode code)
 {
     if (t->why != NULL)
         return t->why;
+    if (code == CURLE_OK)
+        return "the answer ended inside its headers"; /* which libcurl takes for an answer */
     return t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
 }
 
@@ -436,7 +442,7 @@ static struct exchange judge(struct http_transfer *t, CURLcode code)
     long status = 0;
     long version = 0;
     (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_OK && t->sent && status > 0) {
+    if (code == CURLE_OK && t->sent && t->head_is_whole) {
         (void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
         if (t->origin != NULL)
             t->origin->http2 = version == CURL_HTTP_VERSION_2_0;

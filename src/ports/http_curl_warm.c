@@ -16,9 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIT_MAX_NS (HTTP_IDLE_MAX_NS - 5 * NS_PER_SECOND) /* still fit in a slot that is near */
-#define PRUNE_AFTER_NS (HTTP_IDLE_MAX_NS + NS_PER_SECOND)
 #define SPARE_AT_REST 2
+
+/* Still fit in a slot that is near. */
+static int64_t fit_ns(const struct http_pool *pool)
+{
+    return pool->idle_seconds * NS_PER_SECOND / 6 * 5;
+}
+
+static int64_t prune_after_ns(const struct http_pool *pool)
+{
+    return (pool->idle_seconds + 1) * NS_PER_SECOND;
+}
 
 static struct mono clock_of(const struct http_pool *pool)
 {
@@ -49,13 +58,11 @@ struct http_origin *http_origin_of(struct http_pool *pool, const char *url)
     return origin;
 }
 
-/* Before a request: an end that the loop has not told yet, where libcurl could not see it. */
-void http_origin_scrub(struct http_pool *pool, struct http_origin *origin)
+/* Before a request: an end that the loop has not told yet, where libcurl might not see it. */
+void http_origin_scrub(struct http_pool *pool, const struct http_origin *origin)
 {
-    if (origin == NULL || origin->murky == 0)
-        return;
     for (struct http_socket *s = pool->sockets; s != NULL; s = s->next) {
-        if (s->murky && s->origin == origin && http_socket_is_over(s))
+        if (s->idle && !s->dead && s->origin == origin && http_socket_is_over(s))
             http_socket_give_up(s);
     }
 }
@@ -68,7 +75,7 @@ static unsigned count_fit(struct http_pool *pool, const struct http_origin *orig
         if (s->origin != origin || s->dead)
             continue;
         if (s->idle)
-            count += mono_diff_ns(now, s->idle_since) < FIT_MAX_NS && !http_socket_is_over(s);
+            count += mono_diff_ns(now, s->idle_since) < fit_ns(pool) && !http_socket_is_over(s);
         else
             count += origin->http2; /* in use, and open to more */
     }
@@ -126,7 +133,7 @@ static bool youngest_idle(const struct http_pool *pool, struct mono *ret)
 {
     bool any = false;
     for (const struct http_socket *s = pool->sockets; s != NULL; s = s->next) {
-        if (s->foreign)
+        if (!s->idle)
             continue;
         if (!any || mono_before(*ret, s->idle_since))
             *ret = s->idle_since;
@@ -168,7 +175,7 @@ void http_idle_expired(uv_timer_t *timer)
         http_transfer_trim(pool, SPARE_AT_REST);
         return;
     }
-    int64_t left = PRUNE_AFTER_NS - mono_diff_ns(clock_of(pool), youngest);
+    int64_t left = prune_after_ns(pool) - mono_diff_ns(clock_of(pool), youngest);
     if (left > 0) {
         rest_later(pool, left);
         return;
@@ -181,5 +188,5 @@ void http_idle_expired(uv_timer_t *timer)
 void http_idle_begin(struct http_pool *pool)
 {
     if (pool->sockets != NULL && uv_is_active((uv_handle_t *)&pool->idle_timer) == 0)
-        rest_later(pool, PRUNE_AFTER_NS);
+        rest_later(pool, prune_after_ns(pool));
 }

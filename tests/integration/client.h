@@ -33,6 +33,14 @@ struct client {
     bool closed;
 };
 
+/*
+ * For main(): proxies in the environment that nobody may ask, and no death by SIGPIPE. Names below
+ * .test never reach the system's resolver: "slow.test" takes SLOW_NAME_MS and is then unknown like
+ * the others; "two.test" has the addresses 127.0.0.3 and 127.0.0.1, in this order.
+ */
+#define SLOW_NAME_MS 1500
+void client_environment(void);
+
 void client_start(struct client *c, const struct http_options *options);
 void client_stop(struct client *c);
 

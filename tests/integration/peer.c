@@ -91,6 +91,40 @@ void serve_answers(struct server *s, struct peer *p)
         ;
 }
 
+static int connect_to(int port)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0)
+        abort();
+    return fd;
+}
+
+static bool carry(int from, int to)
+{
+    char bytes[16384];
+    ssize_t n = recv(from, bytes, sizeof bytes, 0);
+    return n > 0 && send(to, bytes, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+void serve_tunnel(struct server *s, struct peer *p)
+{
+    static const char yes[] = "HTTP/1.1 200 Connection established\r\n\r\n";
+    const char *host = peer_read_request(p) ? strstr(s->head, "CONNECT localhost:") : NULL;
+    if (host == NULL || !peer_write(p, yes, sizeof yes - 1))
+        return;
+    int other = connect_to((int)strtol(host + strlen("CONNECT localhost:"), NULL, 10));
+    struct pollfd both[] = {{.fd = p->fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+    bool more = true;
+    while (more && !atomic_load(&s->stopping) && poll(both, 2, 50) >= 0) {
+        for (int i = 0; i < 2 && more; i++)
+            more = both[i].revents == 0 || carry(both[i].fd, both[1 - i].fd);
+    }
+    (void)close(other);
+}
+
 bool server_wait(struct server *s, int step)
 {
     while (atomic_load(&s->step) < step) {
@@ -199,6 +233,39 @@ void server_stop(struct server *s)
     }
     SSL_CTX_free(s->context);
     (void)pthread_mutex_destroy(&s->mutex);
+}
+
+int server_open(struct server *s)
+{
+    int count = 0;
+    pthread_mutex_lock(&s->mutex);
+    for (const struct peer *p = s->peers; p != NULL; p = p->next)
+        count += p->fd >= 0;
+    pthread_mutex_unlock(&s->mutex);
+    return count;
+}
+
+struct clog clog_queue(int port)
+{
+    struct clog c;
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 2)};
+    for (size_t i = 0; i < sizeof c.fds / sizeof c.fds[0]; i++) {
+        c.fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (i > 0)
+            (void)connect(c.fds[i], (const struct sockaddr *)&address, sizeof address);
+        else if (bind(c.fds[0], (const struct sockaddr *)&address, sizeof address) != 0
+                 || listen(c.fds[0], 0) != 0)
+            abort();
+    }
+    return c;
+}
+
+void unclog(struct clog *c)
+{
+    for (size_t i = 0; i < sizeof c->fds / sizeof c->fds[0]; i++)
+        (void)close(c->fds[i]);
 }
 
 int closed_port(void)

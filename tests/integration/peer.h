@@ -64,6 +64,7 @@ struct server {
 void server_start(struct server *s, void (*serve)(struct server *, struct peer *),
                   const struct certificates *certificates, enum certificate which, int tls_version);
 void server_stop(struct server *s);
+int server_open(struct server *s); /* connections that have not ended */
 
 /* From serve(): waits till the test lets it go on to `step` (or the server stops: false). */
 bool server_wait(struct server *s, int step);
@@ -76,6 +77,19 @@ void peer_reset(struct peer *p);                    /* RST instead of an orderly
 
 /* Serves the same answer as long as requests come. */
 void serve_answers(struct server *s, struct peer *p);
+
+/* A proxy: grants a CONNECT to localhost:PORT and carries the bytes both ways. */
+void serve_tunnel(struct server *s, struct peer *p);
+
+/*
+ * Listens on 127.0.0.3 at the port, with its queue full: connecting there takes for ever. Returns
+ * what unclog() ends.
+ */
+struct clog {
+    int fds[8];
+};
+struct clog clog_queue(int port);
+void unclog(struct clog *c);
 
 /* A port of the loopback on which nobody listens. */
 int closed_port(void);
