@@ -12,6 +12,7 @@
  */
 #include "base/bucket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -40,6 +41,7 @@ int bucket_configure(struct bucket *bucket, int32_t per_second, int32_t burst)
 {
     if (!settings_are_valid(per_second, burst))
         return -EINVAL;
+    assert(bucket->left != NULL || bucket->left_count == 0);
     if (bucket->left == NULL || per_second > bucket->ring_size) {
         struct mono *ring = calloc((size_t)per_second, sizeof *ring);
         if (ring == NULL)

@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define BUCKET_RATE_MAX 1000
-#define BUCKET_WINDOW_NS (NS_PER_SECOND + 10 * 1000 * NS_PER_US)
+#define BUCKET_WINDOW_NS (NS_PER_SECOND + 10000 * NS_PER_US)
 #define BUCKET_SLOW_MIN 50      /* permille of the configured rate */
 #define BUCKET_RECOVER_STEP 100 /* permille a step */
 #define BUCKET_RECOVER_NS (2 * NS_PER_SECOND)

@@ -119,7 +119,9 @@ static void *cut_to_size(void *array, size_t element, uint64_t count)
     if (count == 0)
         return array;
     void *cut = realloc(array, (size_t)count * element);
-    return cut != NULL ? cut : array;
+    if (cut == NULL)
+        return array;
+    return cut;
 }
 
 int config_add_schedule(struct config *config, struct schedule **ret)

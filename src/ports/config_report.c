@@ -4,6 +4,7 @@
  */
 #include "ports/config_reader.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ int report_add(struct config_problems *problems, uint32_t line, uint32_t column,
         return 0;
     }
     if (problems->list == NULL) {
+        assert(problems->kept == 0);
         problems->list = calloc(CONFIG_PROBLEMS_MAX, sizeof *problems->list);
         if (problems->list == NULL)
             return -ENOMEM;
@@ -87,6 +89,7 @@ int report_add(struct config_problems *problems, uint32_t line, uint32_t column,
     return 0;
 }
 
+PRINTF_LIKE(4, 0)
 static void report(struct reader *r, struct config_problems *problems, const struct tree_node *at,
                    const char *format, va_list args)
 {

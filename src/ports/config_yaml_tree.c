@@ -204,7 +204,7 @@ static int on_alias(struct builder *b, const yaml_event_t *event)
         return fault_at(b, event->start_mark,
                         "the alias *%.40s stands inside what it stands for; remove the cycle",
                         name);
-    uint32_t node;
+    uint32_t node = 0;
     int outcome = add_node(b, TREE_ALIAS, event->start_mark, &node);
     if (outcome != 0)
         return outcome;

@@ -149,8 +149,8 @@ int http_pool_create(struct http_curl *http, const struct http_options *options,
 void http_pool_turn(struct http_pool *pool, curl_socket_t fd, int events);
 void http_pool_settle(struct http_pool *pool);
 void http_pool_close(struct http_pool *pool);
-curl_socket_t http_socket_open(void *transfer, curlsocktype purpose, struct curl_sockaddr *address);
-int http_socket_close(void *pool, curl_socket_t fd);
+curl_socket_t http_socket_open(void *context, curlsocktype purpose, struct curl_sockaddr *address);
+int http_socket_close(void *context, curl_socket_t fd);
 bool http_socket_is_over(struct http_socket *s);
 void http_socket_give_up(struct http_socket *s);
 

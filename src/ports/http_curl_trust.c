@@ -5,6 +5,7 @@
  */
 #include "ports/http_curl_pool.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -87,6 +88,7 @@ int http_check_ca_file(const char *path, struct errtext *err)
         return outcome;
     if (outcome != 0)
         return errtext_set(err, outcome, "CA file %s cannot be read: %s", path, strerror(-outcome));
+    assert(bytes != NULL);
     bool broken = strlen(bytes) != length;
     size_t found = count_certificates(bytes, &broken);
     free(bytes);

@@ -23,6 +23,7 @@ CLEAN = {
     "src/engine/ports.h": "/* Contracts. */\n#pragma once\n",
     "src/ports/http_curl.c": '/* How. */\n#include "engine/ports.h"\n\n#include <curl/curl.h>\n',
     "src/daemon/main.c": '/* How. */\n#include "engine/ports.h"\n',
+    "src/README.md": "| heap | `base/heap` |\n| `engine/plan`, `engine/ports.h`, `ports/http_curl`, `daemon/main` |\n",
     "tests/unit/test_heap.c": "/* Heap. */\nint main(void) { return 0; }\n",
     "tests/integration/test_start.py": "def test_start():\n    assert True\n",
     "tests/fuzz/fuzz_cron.c": "/* Cron. */\nint LLVMFuzzerTestOneInput(void) { return 0; }\n",
@@ -77,7 +78,7 @@ class Planted(unittest.TestCase):
 
 class CleanTree(Planted):
     def test_nothing_is_found(self):
-        for rule in ("includes", "banned", "size", "registered", "layout", "style", "words"):
+        for rule in ("includes", "banned", "size", "registered", "layout", "map", "style", "words"):
             self.assertEqual(self.found(rule), [], rule)
 
 
@@ -271,6 +272,21 @@ class Layout(Planted):
     def test_a_file_that_would_change(self):
         self.append("src/base/heap.c", "int  f( void ){return 1;}\n\n\n\nint  g;\n")
         self.assert_finds("layout", "src/base/heap.c:")
+
+
+class Map(Planted):
+    def test_a_name_without_a_file(self):
+        self.append("src/README.md", "\n`base/gone`\n")
+        self.assert_finds("map", "src/README.md:4", "base/gone is not a file")
+
+    def test_a_file_without_a_name(self):
+        self.plant("src/base/zone.c", "/* . */\n")
+        self.plant("src/ports/http_curl_loop.c", "/* . */\n")
+        self.assert_finds("map", "does not name base/zone")
+
+    def test_no_map(self):
+        (self.root / "src/README.md").unlink()
+        self.assert_finds("map", "no map")
 
 
 class Style(Planted):
