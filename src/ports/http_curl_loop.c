@@ -433,8 +433,11 @@ void http_pool_close(struct http_pool *pool)
     (void)curl_multi_cleanup(pool->multi);
     pool->in_curl = false;
     pool->multi = NULL;
-    while (pool->sockets != NULL) /* those that libcurl did not give back */
-        socket_remove(pool->sockets);
+    struct http_socket *next = NULL;
+    for (struct http_socket *s = pool->sockets; s != NULL; s = next) {
+        next = s->next; /* those that libcurl did not give back */
+        socket_remove(s);
+    }
     uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
     uv_close((uv_handle_t *)&pool->idle_timer, on_timer_closed);
 }
