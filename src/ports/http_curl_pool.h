@@ -39,6 +39,7 @@ struct http_origin {
     char *url;
     bool http2;             /* its last answer came over HTTP/2: one connection is enough */
     unsigned warming;       /* connections being opened ahead */
+    struct mono looked_at;  /* for ended connections */
     struct mono warm_after; /* no connection is opened ahead before */
     struct http_origin *next;
 };
@@ -158,7 +159,7 @@ void http_socket_give_up(struct http_socket *s);
 struct http_origin *http_origin_of(struct http_pool *pool, const char *url);
 void http_warm(struct http_pool *pool, const char *url, unsigned connections);
 void http_warm_ended(struct http_transfer *t);
-void http_origin_scrub(struct http_pool *pool, const struct http_origin *origin);
+void http_origin_scrub(struct http_pool *pool, struct http_origin *origin);
 void http_idle_begin(struct http_pool *pool);
 void http_idle_expired(uv_timer_t *timer);
 

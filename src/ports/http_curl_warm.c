@@ -13,10 +13,13 @@
 #include "ports/http_curl_pool.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SPARE_AT_REST 2
+#define LOOK_EVERY_NS (NS_PER_SECOND / 1000)
+#define LOOKS_MAX 256
 
 /* Still fit in a slot that is near. */
 static int64_t fit_ns(const struct http_pool *pool)
@@ -52,18 +55,43 @@ struct http_origin *http_origin_of(struct http_pool *pool, const char *url)
     }
     origin->url = copy;
     origin->warm_after = (struct mono){INT64_MIN};
+    origin->looked_at = (struct mono){INT64_MIN};
     origin->next = pool->origins;
     pool->origins = origin;
     pool->origin_count++;
     return origin;
 }
 
-/* Before a request: an end that the loop has not told yet, where libcurl might not see it. */
-void http_origin_scrub(struct http_pool *pool, const struct http_origin *origin)
+/* True where something was looked at so lately that a look now would tell little more. */
+static bool is_fresh(struct mono now, struct mono looked_at)
 {
-    for (struct http_socket *s = pool->sockets; s != NULL; s = s->next) {
-        if (s->idle && !s->dead && s->origin == origin && http_socket_is_over(s))
-            http_socket_give_up(s);
+    return mono_diff_ns(now, looked_at) < LOOK_EVERY_NS;
+}
+
+/*
+ * Before a request: an end that the loop has not told yet, where libcurl might not see it. One
+ * system call for all idle connections of the host, and none where they were in use just now.
+ */
+void http_origin_scrub(struct http_pool *pool, struct http_origin *origin)
+{
+    struct pollfd polls[LOOKS_MAX];
+    struct http_socket *sockets[LOOKS_MAX];
+    struct mono now = clock_of(pool);
+    nfds_t count = 0;
+    if (origin == NULL || is_fresh(now, origin->looked_at))
+        return;
+    origin->looked_at = now;
+    for (struct http_socket *s = pool->sockets; s != NULL && count < LOOKS_MAX; s = s->next) {
+        if (!s->idle || s->dead || s->origin != origin || is_fresh(now, s->idle_since))
+            continue;
+        polls[count] = (struct pollfd){.fd = s->fd, .events = POLLRDHUP};
+        sockets[count++] = s;
+    }
+    if (count == 0 || poll(polls, count, 0) <= 0)
+        return;
+    for (nfds_t i = 0; i < count; i++) {
+        if (polls[i].revents != 0)
+            http_socket_give_up(sockets[i]);
     }
 }
 

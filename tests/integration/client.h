@@ -38,7 +38,7 @@ struct client {
  * .test never reach the system's resolver: "slow.test" takes SLOW_NAME_MS and is then unknown like
  * the others; "two.test" has the addresses 127.0.0.3 and 127.0.0.1, in this order.
  */
-#define SLOW_NAME_MS 1500
+#define SLOW_NAME_MS 4000
 void client_environment(void);
 
 void client_start(struct client *c, const struct http_options *options);

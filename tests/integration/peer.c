@@ -149,11 +149,11 @@ static void *run_peer(void *argument)
         p->ssl = SSL_new(s->context);
         (void)SSL_set_fd(p->ssl, p->fd);
         ready = SSL_accept(p->ssl) == 1;
-        if (ready)
-            atomic_fetch_add(&s->handshakes, 1);
     }
-    if (ready)
+    if (ready) {
+        atomic_fetch_add(&s->ready, 1);
         s->serve(s, p);
+    }
     if (p->ssl != NULL)
         SSL_free(p->ssl);
     p->ssl = NULL;

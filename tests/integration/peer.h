@@ -50,7 +50,7 @@ struct server {
     void (*serve)(struct server *server, struct peer *peer);
     atomic_int connections;
     atomic_int requests; /* read whole */
-    atomic_int handshakes;
+    atomic_int ready;    /* connections that reached serve() */
     atomic_bool stopping;
     atomic_int step; /* for the tests: what a serve() waits for, see server_wait() */
     pthread_t thread;
