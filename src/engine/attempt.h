@@ -90,6 +90,7 @@ struct run {
     enum attempt_state state;
     int attempt; /* the present one, from 1 */
     bool owes_token;
+    const char *dropped; /* a word for the log: no attempt follows the one in flight; NULL */
     struct mono sent_at;
 
     /* Filed by the ports, taken up by the next step. */

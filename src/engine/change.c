@@ -1,9 +1,10 @@
 /*
  * Change: a new configuration, and the way out.
  *
- * A reload makes the new plan and lanes first and swaps them in only when all of it stands. Open
- * slots keep their old config; members and unsent runs whose instance is no longer in their
- * schedule end as skipped.
+ * A reload first takes up what has come by the old file: a slot passed while the host slept is the
+ * old schedule's. It makes the new plan and lanes and swaps them in only when all of it stands.
+ * Open slots keep their old config; members and unsent runs whose instance is no longer in their
+ * schedule end as skipped, and so do those in flight if their attempt comes to nothing.
  */
 #include "engine/engine_internal.h"
 
@@ -89,8 +90,10 @@ struct members {
 
 struct filter {
     struct engine *engine;
-    struct members *of; /* one a schedule of the new config */
-    bool failed;        /* memory ran out: everybody may stay */
+    struct members *of;         /* one a schedule of the new config */
+    bool failed;                /* memory ran out: everybody may stay */
+    const struct schedule *old; /* the last one that was looked up, and its successor */
+    const struct schedule *successor;
 };
 
 static int compare_ids(const void *a, const void *b)
@@ -117,7 +120,10 @@ static const char *why_not(void *context, const struct schedule *old,
 {
     struct filter *filter = context;
     const struct config *config = filter->engine->config;
-    const struct schedule *schedule = config_find_schedule(config, old->name);
+    if (filter->old != old)
+        filter->successor = config_find_schedule(config, old->name);
+    filter->old = old;
+    const struct schedule *schedule = filter->successor;
     if (filter->failed)
         return NULL;
     if (schedule == NULL)
@@ -160,14 +166,11 @@ static void drop_removed(struct engine *engine)
             break;
     size_t position = 0;
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;) {
-        if (!is_unsent(run))
-            continue;
         const char *reason = why_not(&filter, run->schedule, run->instance);
-        if (reason == NULL)
+        run->dropped = reason;
+        if (reason == NULL || !is_unsent(run))
             continue;
-        report_not_run(&engine->ports.journal, "backup_skipped", run->schedule, run->instance,
-                       run->slot, reason);
-        engine_end_run(engine, run, LEDGER_SKIPPED);
+        engine_drop(engine, run, reason);
     }
     for (uint32_t i = 0; i < engine->config->schedule_count; i++)
         free((void *)filter.of[i].ids);
@@ -177,7 +180,8 @@ static void drop_removed(struct engine *engine)
 int engine_reload(struct engine *engine, struct config *config, struct now now)
 {
     struct plan *plan;
-    engine->now = now;
+    engine_watch_clocks(engine, now);
+    engine_open_slots(engine);
     int r = plan_create(config, engine->plan, &engine->ports.ledger, now.wall, &plan);
     if (r < 0)
         return r;
@@ -188,6 +192,7 @@ int engine_reload(struct engine *engine, struct config *config, struct now now)
     }
     plan_destroy(engine->plan);
     engine->plan = plan;
+    plan_keep(plan, &engine->ports.ledger);
     struct config *old = engine->config;
     engine->config = config_ref(config);
     config_unref(old);
@@ -201,7 +206,7 @@ int engine_reload(struct engine *engine, struct config *config, struct now now)
 
 void engine_drain(struct engine *engine, struct now now)
 {
-    engine->now = now;
+    engine_watch_clocks(engine, now);
     engine->draining = true;
     size_t position = 0;
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;)

@@ -18,9 +18,11 @@ static int build(struct engine *engine, struct config *config, struct errtext *e
         r = engine_make_lanes(engine, config);
     if (r == 0)
         r = plan_create(config, NULL, &engine->ports.ledger, engine->now.wall, &engine->plan);
-    if (r == 0)
-        engine->config = config_ref(config);
-    return r;
+    if (r < 0)
+        return r;
+    engine->config = config_ref(config);
+    plan_keep(engine->plan, &engine->ports.ledger);
+    return 0;
 }
 
 int engine_create(const struct engine_ports *ports, struct config *config, struct now now,
@@ -111,7 +113,7 @@ void engine_file_recorded(struct engine *engine, uint64_t ticket, int outcome)
 
 /* ---- turning ---- */
 
-static void watch_clocks(struct engine *engine, struct now now)
+void engine_watch_clocks(struct engine *engine, struct now now)
 {
     if (engine->stepped) {
         int64_t wall_us = wall_diff_us(now.wall, engine->now.wall);
@@ -129,7 +131,7 @@ static void watch_clocks(struct engine *engine, struct now now)
 
 void engine_step(struct engine *engine, struct now now)
 {
-    watch_clocks(engine, now);
+    engine_watch_clocks(engine, now);
     engine->again = false;
     engine_take_filed(engine);
     engine_open_slots(engine);

@@ -45,6 +45,9 @@ struct engine {
     struct engine_status totals;
 };
 
+/* engine.c: takes over the clocks; a step of the wall clock is told. */
+void engine_watch_clocks(struct engine *engine, struct now now);
+
 /* slots.c */
 void engine_open_slots(struct engine *engine);
 void engine_expire(struct engine *engine);
@@ -68,6 +71,9 @@ void engine_end_run(struct engine *engine, struct run *run, enum ledger_result r
 
 /* Ends a run whose time ran out or that may not go on, with its report. */
 void engine_give_up(struct engine *engine, struct run *run, const char *reason);
+
+/* Ends a run that the new configuration does not have, with its report. */
+void engine_drop(struct engine *engine, struct run *run, const char *reason);
 
 /* A member of an open slot ends without ever having had a run. */
 void engine_end_member(struct engine *engine, const struct schedule *schedule,

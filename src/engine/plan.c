@@ -13,6 +13,7 @@ struct entry {
     struct heap_node node; /* by next.at */
     const struct schedule *schedule;
     struct wall horizon;
+    bool begins;           /* the horizon is the instant of this plan's making */
     struct slot_time next; /* the first slot after the horizon; at is WALL_NEVER without one */
 };
 
@@ -48,19 +49,20 @@ static bool same_rule(const struct schedule *a, const struct schedule *b)
            && (a->when.kind == RECURRENCE_EVERY || strcmp(a->zone_name, b->zone_name) == 0);
 }
 
-static struct wall horizon_of(const struct schedule *schedule, const struct plan *old,
-                              const struct ledger *ledger, struct wall now)
+static void find_horizon(struct entry *entry, const struct plan *old, const struct ledger *ledger,
+                         struct wall now)
 {
+    const struct schedule *schedule = entry->schedule;
     const struct entry *before = find(old, schedule->name);
     if (before != NULL) {
-        if (same_rule(before->schedule, schedule) || wall_before(now, before->horizon))
-            return before->horizon;
-        return now;
+        entry->horizon = before->horizon;
+        entry->begins =
+            !same_rule(before->schedule, schedule) && !wall_before(now, before->horizon);
+    } else {
+        entry->begins = ledger->horizon(ledger->context, schedule->name, &entry->horizon) != 0;
     }
-    struct wall horizon;
-    if (ledger->horizon(ledger->context, schedule->name, &horizon) == 0)
-        return horizon;
-    return now;
+    if (entry->begins)
+        entry->horizon = now;
 }
 
 static void find_next(struct entry *entry)
@@ -78,7 +80,7 @@ static int fill(struct plan *plan, const struct config *config, const struct pla
     for (size_t i = 0; i < plan->count; i++) {
         struct entry *entry = &plan->entries[i];
         entry->schedule = &config->schedules[i];
-        entry->horizon = horizon_of(entry->schedule, old, ledger, now);
+        find_horizon(entry, old, ledger, now);
         find_next(entry);
         plan->by_name[i] = entry;
         int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
@@ -121,6 +123,15 @@ void plan_destroy(struct plan *plan)
     free(plan->entries);
     free((void *)plan->by_name);
     free(plan);
+}
+
+void plan_keep(const struct plan *plan, const struct ledger *ledger)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct entry *entry = &plan->entries[i];
+        if (entry->begins)
+            ledger->set_horizon(ledger->context, entry->schedule->name, entry->horizon);
+    }
 }
 
 /* Slots have been passed: keeps the latest and counts the others. */

@@ -29,6 +29,12 @@ int plan_create(const struct config *config, const struct plan *old, const struc
                 struct wall now, struct plan **ret) MUST_CHECK;
 void plan_destroy(struct plan *plan);
 
+/*
+ * The plan is in force: schedules that begin here and now have the ledger keep that instant, so
+ * that a slot which comes while the daemon is down is not taken for one before their first start.
+ */
+void plan_keep(const struct plan *plan, const struct ledger *ledger);
+
 enum plan_kind {
     PLAN_OPEN,     /* run it: its instant is near or has just come */
     PLAN_CATCH_UP, /* run it late */

@@ -82,10 +82,11 @@ void report_slot_not_run(const struct journal *journal, const char *event,
     write_event(journal, &e);
 }
 
-void report_slots_missed(const struct journal *journal, const struct schedule *schedule,
-                         struct wall first, struct wall before, int64_t count, const char *reason)
+void report_slots_not_run(const struct journal *journal, const char *event,
+                          const struct schedule *schedule, struct wall first, struct wall before,
+                          int64_t count, const char *reason)
 {
-    struct event e = event_make(EVENT_WARNING, "backup_missed");
+    struct event e = event_make(EVENT_WARNING, event);
     event_text(&e, "schedule", schedule->name);
     event_instant(&e, "slot", first);
     event_instant(&e, "before", before);

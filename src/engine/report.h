@@ -25,8 +25,9 @@ void report_slot_not_run(const struct journal *journal, const char *event,
                          const struct schedule *schedule, struct wall slot, const char *reason);
 
 /* `count` slots in a row, from `first` to the last before `before`. */
-void report_slots_missed(const struct journal *journal, const struct schedule *schedule,
-                         struct wall first, struct wall before, int64_t count, const char *reason);
+void report_slots_not_run(const struct journal *journal, const char *event,
+                          const struct schedule *schedule, struct wall first, struct wall before,
+                          int64_t count, const char *reason);
 
 /* A slot that runs at another instant than its clock reading says, or late. */
 void report_slot_moved(const struct journal *journal, const struct schedule *schedule,

@@ -85,6 +85,13 @@ void engine_give_up(struct engine *engine, struct run *run, const char *reason)
     }
 }
 
+void engine_drop(struct engine *engine, struct run *run, const char *reason)
+{
+    report_not_run(&engine->ports.journal, "backup_skipped", run->schedule, run->instance,
+                   run->slot, reason);
+    engine_end_run(engine, run, LEDGER_SKIPPED);
+}
+
 void engine_end_member(struct engine *engine, const struct schedule *schedule,
                        const struct instance *instance, struct wall slot, enum ledger_result result,
                        const char *reason)
@@ -182,6 +189,10 @@ static void decide(struct engine *engine, struct run *run)
     case ATTEMPT_RETRY:
         if (engine->draining) {
             engine_give_up(engine, run, "stopping");
+            break;
+        }
+        if (run->dropped != NULL) {
+            engine_drop(engine, run, run->dropped);
             break;
         }
         report_retry(journal, run, delay_us);

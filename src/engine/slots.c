@@ -19,8 +19,8 @@ static void report_passed(const struct engine *engine, const struct plan_due *du
             break;
     }
     if (told < due->missed)
-        report_slots_missed(journal, due->schedule, slot.at, due->slot.at, due->missed - told,
-                            reason);
+        report_slots_not_run(journal, event, due->schedule, slot.at, due->slot.at,
+                             due->missed - told, reason);
 }
 
 /* All groups or none: a failure leaves the slot for the next turn. */
@@ -72,7 +72,7 @@ static bool handle(struct engine *engine, const struct plan_due *due)
 void engine_open_slots(struct engine *engine)
 {
     struct plan_due due;
-    if (engine->draining || mono_before(engine->now.mono, engine->blocked_until))
+    if (engine->draining)
         return;
     for (int i = 0; plan_peek(engine->plan, engine->now.wall, ENGINE_PREPARE_US, &due); i++) {
         if (i == ENGINE_TURN_MAX) {
