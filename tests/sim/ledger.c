@@ -1,0 +1,109 @@
+/*
+ * The ledger's twin, in memory: durable at once, after a while, or refusing. What it keeps outlives
+ * the engine of a restart.
+ */
+#include "sim/sim.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int find_schedule(const char *name)
+{
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
+        if (strcmp(world_schedule_name(i), name) == 0)
+            return i;
+    return -1;
+}
+
+static size_t keep_pending(struct sim *sim, uint64_t ticket, const struct record *record)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    if (ledger->count == ledger->capacity) {
+        ledger->capacity = ledger->capacity == 0 ? 256 : ledger->capacity * 2;
+        ledger->pending = reallocarray(ledger->pending, ledger->capacity, sizeof *ledger->pending);
+        assert(ledger->pending != NULL);
+    }
+    ledger->pending[ledger->count] =
+        (struct pending_record){ticket, (size_t)(record - sim->oracle.records)};
+    return ledger->count++;
+}
+
+static void make_durable(struct sim *sim, size_t index)
+{
+    const struct pending_record *pending = &sim->ledger.pending[index];
+    sim->oracle.records[pending->record].durable = pending->ticket;
+}
+
+static int twin_append(void *context, const struct ledger_entry *entry)
+{
+    struct sim *sim = context;
+    struct ledger_twin *ledger = &sim->ledger;
+    sim->oracle.progress++;
+    trace_line(&sim->trace, "ledger %s %s %s slot %lld attempt %d result %d",
+               entry->kind == LEDGER_STARTED ? "started" : "ended", entry->schedule,
+               entry->instance, (long long)(entry->slot.us / US_PER_SECOND), entry->attempt,
+               entry->kind == LEDGER_STARTED ? -1 : (int)entry->result);
+    if (entry->kind == LEDGER_ENDED) {
+        oracle_ended(&sim->oracle, entry);
+        return dice_chance(&ledger->dice, sim->faults->ledger_refuses) ? -EIO : 0;
+    }
+    if (dice_chance(&ledger->dice, sim->faults->ledger_refuses))
+        return -ENOSPC;
+    const struct record *record =
+        oracle_find(&sim->oracle, entry->schedule, entry->instance, entry->slot);
+    if (record == NULL)
+        return -EINVAL;
+    size_t index = keep_pending(sim, entry->ticket, record);
+    int outcome = dice_chance(&ledger->dice, sim->faults->ledger_fails) ? -EIO : 0;
+    int64_t after = dice_range(&ledger->dice, 0, sim->faults->ledger_max_us) * NS_PER_US;
+    if (planted == PLANT_UNRECORDED && after > 0)
+        engine_file_recorded(sim->engine, entry->ticket, 0);
+    if (after == 0)
+        ledger_recorded(sim, index, outcome);
+    else
+        clock_push(&sim->clock, sim->clock.now + after, EVENT_RECORDED, index, outcome);
+    return 0;
+}
+
+void ledger_recorded(struct sim *sim, uint64_t index, int outcome)
+{
+    if (index < sim->ledger.first)
+        return;
+    trace_line(&sim->trace, "recorded %llx %d",
+               (unsigned long long)sim->ledger.pending[index].ticket, outcome);
+    if (outcome == 0)
+        make_durable(sim, index);
+    engine_file_recorded(sim->engine, sim->ledger.pending[index].ticket, outcome);
+}
+
+static int twin_horizon(void *context, const char *schedule, struct wall *ret)
+{
+    struct sim *sim = context;
+    const struct kept_horizon *kept = &sim->ledger.horizons[find_schedule(schedule)];
+    if (!kept->known)
+        return 1;
+    *ret = kept->slot;
+    return 0;
+}
+
+static void twin_set_horizon(void *context, const char *schedule, struct wall slot)
+{
+    struct sim *sim = context;
+    sim->oracle.progress++;
+    trace_line(&sim->trace, "horizon %s %lld", schedule, (long long)(slot.us / US_PER_SECOND));
+    sim->ledger.horizons[find_schedule(schedule)] = (struct kept_horizon){true, slot};
+    oracle_horizon(&sim->oracle, schedule, slot);
+}
+
+struct ledger ledger_port(struct sim *sim)
+{
+    return (struct ledger){sim, twin_append, twin_horizon, twin_set_horizon};
+}
+
+void ledger_finish(struct ledger_twin *ledger)
+{
+    free(ledger->pending);
+    ledger->pending = NULL;
+}

@@ -1,0 +1,345 @@
+/*
+ * See oracle.h. Records are kept in an array for the whole seed, found by a hash of schedule,
+ * instance and slot; a second list holds those that have not ended.
+ */
+#include "sim/oracle_internal.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void oracle_init(struct oracle *oracle, const struct world *world, const struct clock *clock,
+                 struct trace *trace)
+{
+    *oracle = (struct oracle){
+        .world = world,
+        .clock = clock,
+        .trace = trace,
+        .quiet_at = INT64_MAX,
+    };
+    int r = digest_create(&oracle->digest, NULL);
+    assert(r == 0);
+}
+
+void oracle_finish(struct oracle *oracle)
+{
+    digest_destroy(oracle->digest);
+    free(oracle->records);
+    free(oracle->index);
+    free(oracle->open);
+    oracle->digest = NULL;
+    oracle->records = NULL;
+    oracle->index = NULL;
+    oracle->open = NULL;
+}
+
+const char *rule_text(enum rule_name rule)
+{
+    static const char *const texts[RULES] = {"",         "once",   "rate",   "drain",
+                                             "account",  "order",  "flight", "live",
+                                             "identity", "policy", "log"};
+    return texts[rule];
+}
+
+void oracle_break(struct oracle *oracle, enum rule_name rule, const char *format, ...)
+{
+    if (oracle->broken != RULE_NONE)
+        return;
+    oracle->broken = rule;
+    va_list args;
+    va_start(args, format);
+    int head =
+        snprintf(oracle->what, sizeof oracle->what, "at %.6f: ", (double)oracle->clock->now / 1e9);
+    (void)vsnprintf(oracle->what + head, sizeof oracle->what - (size_t)head, format, args);
+    va_end(args);
+    trace_line(oracle->trace, "BROKEN %s: %s", rule_text(rule), oracle->what);
+}
+
+/* ---- records ---- */
+
+static uint64_t hash_of(int schedule, int instance, struct wall slot)
+{
+    uint64_t h = (uint64_t)slot.us * UINT64_C(0x9e3779b97f4a7c15);
+    h ^= (uint64_t)schedule * UINT64_C(0xc2b2ae3d27d4eb4f)
+         + (uint64_t)instance * UINT64_C(0x165667b19e3779f9);
+    return h ^ (h >> 29);
+}
+
+static size_t *place_of(struct oracle *oracle, int schedule, int instance, struct wall slot)
+{
+    size_t mask = oracle->index_size - 1;
+    for (size_t i = hash_of(schedule, instance, slot) & mask;; i = (i + 1) & mask) {
+        if (oracle->index[i] == 0)
+            return &oracle->index[i];
+        const struct record *r = &oracle->records[oracle->index[i] - 1];
+        if (r->schedule == schedule && r->instance == instance && r->slot.us == slot.us)
+            return &oracle->index[i];
+    }
+}
+
+static void grow(struct oracle *oracle)
+{
+    oracle->record_capacity = oracle->record_capacity == 0 ? 256 : oracle->record_capacity * 2;
+    oracle->records =
+        reallocarray(oracle->records, oracle->record_capacity, sizeof *oracle->records);
+    oracle->open = reallocarray(oracle->open, oracle->record_capacity, sizeof *oracle->open);
+    free(oracle->index);
+    oracle->index_size = oracle->record_capacity * 2;
+    oracle->index = calloc(oracle->index_size, sizeof *oracle->index);
+    assert(oracle->records != NULL && oracle->open != NULL && oracle->index != NULL);
+    for (size_t i = 0; i < oracle->record_count; i++) {
+        const struct record *r = &oracle->records[i];
+        *place_of(oracle, r->schedule, r->instance, r->slot) = i + 1;
+    }
+}
+
+/* The delay of the spread, by its definition. */
+static int64_t delay_us(struct oracle *oracle, int schedule, const char *id, int64_t spread_us)
+{
+    char text[128];
+    int length = snprintf(text, sizeof text, "%s", world_schedule_name(schedule));
+    length += 1 + snprintf(text + length + 1, sizeof text - (size_t)length - 1, "%s", id);
+    uint8_t hash[DIGEST_SIZE];
+    if (spread_us < 1000)
+        return 0;
+    int r = digest_sha256(oracle->digest, text, (size_t)length, hash);
+    assert(r == 0);
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++)
+        number = number << 8 | hash[i];
+    return (int64_t)(number % ((uint64_t)spread_us / 1000)) * 1000;
+}
+
+static void open_record(struct oracle *oracle, int schedule, int instance, struct wall slot)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct plan_of_schedule *s = &g->schedules[schedule];
+    if (oracle->record_count == oracle->record_capacity)
+        grow(oracle);
+    size_t *place = place_of(oracle, schedule, instance, slot);
+    if (*place != 0) {
+        oracle_break(oracle, RULE_IDENTITY, "%s %d: the slot %lld opens twice",
+                     world_schedule_name(schedule), instance, (long long)slot.us);
+        return;
+    }
+    char id[MODEL_INSTANCE_ID_MAX];
+    world_instance_id(instance, id);
+    struct wall due = wall_add_us(slot, delay_us(oracle, schedule, id, s->spread_us));
+    oracle->records[oracle->record_count] = (struct record){
+        .schedule = schedule,
+        .instance = instance,
+        .host = g->host_of[instance],
+        .slot = slot,
+        .due = due,
+        .deadline = wall_add_us(due, s->start_within_us),
+        .opened_at = oracle->clock->now,
+        .told_ledger = -1,
+        .told_journal = -1,
+    };
+    oracle->open[oracle->open_count++] = oracle->record_count;
+    *place = ++oracle->record_count;
+}
+
+void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot)
+{
+    const struct plan_of_schedule *s =
+        &oracle->world->generations[oracle->generation].schedules[schedule];
+    for (int i = 0; i < oracle->world->instance_count; i++)
+        if (s->has[i])
+            open_record(oracle, schedule, i, slot);
+}
+
+int oracle_schedule_index(const char *name)
+{
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
+        if (strcmp(world_schedule_name(i), name) == 0)
+            return i;
+    return -1;
+}
+
+struct record *oracle_find(struct oracle *oracle, const char *schedule, const char *instance,
+                           struct wall slot)
+{
+    int index = oracle_schedule_index(schedule);
+    int number = (int)strtol(instance + strlen("crs-sim"), NULL, 10);
+    size_t place = 0;
+    if (index >= 0 && oracle->index_size > 0)
+        place = *place_of(oracle, index, number, slot);
+    if (place != 0)
+        return &oracle->records[place - 1];
+    oracle_break(oracle, RULE_IDENTITY, "%s %s: a slot %lld that is not open", schedule, instance,
+                 (long long)slot.us);
+    return NULL;
+}
+
+/* ---- ends ---- */
+
+/* Both the ledger and the journal have been told: it leaves the list of open ones. */
+static void close_record(struct oracle *oracle, struct record *record)
+{
+    if (record->told_ledger < 0 || record->told_journal < 0)
+        return;
+    if (record->told_ledger != record->told_journal)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: the ledger was told %d, the journal %d",
+                     world_schedule_name(record->schedule), record->instance, record->told_ledger,
+                     record->told_journal);
+    record->ended_at = oracle->clock->now;
+    size_t number = (size_t)(record - oracle->records);
+    for (size_t i = 0; i < oracle->open_count; i++) {
+        if (oracle->open[i] != number)
+            continue;
+        oracle->open[i] = oracle->open[--oracle->open_count];
+        return;
+    }
+}
+
+void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry)
+{
+    struct record *r = oracle_find(oracle, entry->schedule, entry->instance, entry->slot);
+    if (r == NULL)
+        return;
+    if (entry->result == LEDGER_SKIPPED)
+        oracle_switch(oracle);
+    const char *name = world_schedule_name(r->schedule);
+    if (r->told_ledger >= 0)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: ends twice", name, r->instance);
+    if (r->in_flight)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: ends while its request is out", name,
+                     r->instance);
+    bool submitted = entry->result == LEDGER_SUBMITTED;
+    if (submitted != r->accepted || (submitted && entry->task_id != r->task_id))
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, accepted %d, task %lld", name,
+                     r->instance, (int)entry->result, r->accepted, (long long)entry->task_id);
+    if (!submitted && (entry->result == LEDGER_UNKNOWN) != r->may_have_acted)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, may have acted %d", name, r->instance,
+                     (int)entry->result, r->may_have_acted);
+    if (entry->result == LEDGER_SKIPPED && oracle_is_member(oracle, r))
+        oracle_break(oracle, RULE_POLICY, "%s %d: skipped without a reason", name, r->instance);
+    if (entry->result == LEDGER_MISSED && r->was_sent)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: missed after an attempt", name, r->instance);
+    r->told_ledger = (int)entry->result;
+    close_record(oracle, r);
+}
+
+void oracle_told(struct oracle *oracle, struct record *record, int result)
+{
+    if (record->told_journal >= 0)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: reported twice, %d and %d",
+                     world_schedule_name(record->schedule), record->instance, record->told_journal,
+                     result);
+    record->told_journal = result;
+    close_record(oracle, record);
+}
+
+/* ---- requests ---- */
+
+bool oracle_is_member(const struct oracle *oracle, const struct record *record)
+{
+    const struct plan_of_schedule *s =
+        &oracle->world->generations[oracle->generation].schedules[record->schedule];
+    return s->present && !s->paused && s->has[record->instance];
+}
+
+static void check_order(struct oracle *oracle, const struct record *r, uint64_t ticket, int host)
+{
+    struct wall now = clock_sample(oracle->clock).wall;
+    const char *name = world_schedule_name(r->schedule);
+    if (r->durable != ticket)
+        oracle_break(oracle, RULE_ORDER, "%s %d: sent before it is durable", name, r->instance);
+    if (wall_before(now, r->due))
+        oracle_break(oracle, RULE_ORDER, "%s %d: sent %lld us early", name, r->instance,
+                     (long long)wall_diff_us(r->due, now));
+    if (!wall_before(now, r->deadline))
+        oracle_break(oracle, RULE_ORDER, "%s %d: sent %lld us past start_within", name, r->instance,
+                     (long long)wall_diff_us(now, r->deadline));
+    if (oracle->draining)
+        oracle_break(oracle, RULE_ORDER, "%s %d: sent while draining", name, r->instance);
+    if (!oracle_is_member(oracle, r))
+        oracle_break(oracle, RULE_ORDER, "%s %d: sent, but not in the file", name, r->instance);
+    if (host != r->host)
+        oracle_break(oracle, RULE_ORDER, "%s %d: sent to another host", name, r->instance);
+}
+
+void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, int host)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const char *name = world_schedule_name(record->schedule);
+    if (record->in_flight || record->may_have_acted || record->accepted || record->told_ledger >= 0)
+        oracle_break(oracle, RULE_ONCE, "%s %d: sent again%s", name, record->instance,
+                     record->accepted ? " after it was accepted" : "");
+    check_order(oracle, record, ticket, host);
+    if (oracle->in_flight >= g->max_in_flight)
+        oracle_break(oracle, RULE_FLIGHT, "%s %d: sent with %d in flight of %d", name,
+                     record->instance, oracle->in_flight, g->max_in_flight);
+    struct watched_host *watched = &oracle->hosts[host];
+    watched->sent[watched->sent_count++ % ARRIVALS_KEPT] = oracle->clock->now;
+    record->in_flight = true;
+    record->may_have_acted = true;
+    record->was_sent = true;
+    record->waits = false;
+    oracle->in_flight++;
+    oracle->sent++;
+}
+
+void oracle_outcome(struct oracle *oracle, size_t number, bool definite, bool acted,
+                    int64_t task_id)
+{
+    struct record *record = &oracle->records[number];
+    record->in_flight = false;
+    record->accepted = task_id != 0;
+    record->task_id = task_id;
+    record->may_have_acted = !definite;
+    record->waits = definite;
+    assert(!(definite && acted));
+    oracle->in_flight--;
+    oracle->freed_at = oracle->clock->now;
+    oracle->accepted += record->accepted;
+}
+
+/* ---- the rate ---- */
+
+static void measure_drain(struct oracle *oracle, struct watched_host *host, int64_t at)
+{
+    if (oracle->world->kind != WORLD_BACKLOG)
+        return;
+    int per_second = oracle->world->generations[oracle->generation].per_second;
+    if (at - host->burst_last > 10 * NS_PER_SECOND)
+        host->burst_count = 0;
+    host->burst_last = at;
+    if (host->burst_count < 0)
+        return; /* a reload came in between */
+    if (host->burst_count++ == 0)
+        host->burst_first = at;
+    if (host->burst_count < 2 * per_second + 1)
+        return;
+    double seconds = (double)(at - host->burst_first) / 1e9;
+    /* The first may have been late on its way and the last early: no more than the jitter. */
+    double permille = (double)(host->burst_count - 1) / (seconds - 0.009) / per_second * 1000;
+    if (oracle->worst_drain == 0 || permille < oracle->worst_drain)
+        oracle->worst_drain = permille;
+    if (permille < 980)
+        oracle_break(oracle, RULE_DRAIN, "%lld arrivals in %.3f s at %d a second",
+                     (long long)host->burst_count, seconds, per_second);
+}
+
+void oracle_arrived(struct oracle *oracle, int number, int64_t at, int rate)
+{
+    struct watched_host *host = &oracle->hosts[number];
+    struct arrival *new = &host->arrivals[host->arrival_count++ % ARRIVALS_KEPT];
+    *new = (struct arrival){at, rate};
+    size_t count = 0;
+    int most = 0; /* after a reload those sent by the old rate may still be on their way */
+    for (; count < host->arrival_count && count < ARRIVALS_KEPT; count++) {
+        const struct arrival *a =
+            &host->arrivals[(host->arrival_count - 1 - count) % ARRIVALS_KEPT];
+        if (at - a->at >= NS_PER_SECOND)
+            break;
+        most = a->rate > most ? a->rate : most;
+    }
+    if (count > (size_t)most)
+        oracle_break(oracle, RULE_RATE, "%zu arrivals at host %d in one second, not %d", count,
+                     number, most);
+    measure_drain(oracle, host, at);
+}

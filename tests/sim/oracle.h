@@ -1,0 +1,174 @@
+/*
+ * The oracle: what must hold whatever happens, judged from what the engine does at its ports and
+ * from the truth that only the simulation knows. It shares no code with the engine.
+ *
+ *   RULE_ONCE      a slot of an instance is never sent again unless all its requests before proved
+ *                  that nothing happened; what is ambiguous is never sent again
+ *   RULE_RATE      in no one-second window do more than per_second requests arrive at a host
+ *   RULE_DRAIN     a backlog without faults drains at 98 % of per_second or better
+ *   RULE_ACCOUNT   what came due ends exactly once, told once to the journal and to the ledger,
+ * with the same result and in agreement with the truth RULE_ORDER     nothing is sent before its
+ * STARTED entry is durable, before its instant, at or past the end of start_within, while draining,
+ * or for who is not in the file RULE_FLIGHT    never more than max_in_flight at once RULE_LIVE what
+ * is due ends in bounded time; no spinning; no sleeping past work RULE_IDENTITY  slots are those of
+ * the rule, in order, and never repeat RULE_POLICY    run, caught up, missed or skipped as the file
+ * says RULE_LOG       no secret and no control character in a line
+ */
+#pragma once
+
+#include "base/digest.h"
+#include "engine/ports.h"
+#include "sim/clock.h"
+#include "sim/trace.h"
+#include "sim/world.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum rule_name {
+    RULE_NONE,
+    RULE_ONCE,
+    RULE_RATE,
+    RULE_DRAIN,
+    RULE_ACCOUNT,
+    RULE_ORDER,
+    RULE_FLIGHT,
+    RULE_LIVE,
+    RULE_IDENTITY,
+    RULE_POLICY,
+    RULE_LOG,
+    RULES,
+};
+
+#define ORACLE_SECRET "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE"
+#define ORACLE_TOKEN "session-token-EXAMPLE"
+
+/* What is known of one slot of one instance. */
+struct record {
+    int schedule;
+    int instance;
+    int host;
+    struct wall slot;
+    struct wall due;
+    struct wall deadline;
+    int64_t opened_at; /* true time */
+    int64_t ended_at;
+    bool in_flight;
+    bool may_have_acted; /* by the truth: not to be sent again */
+    bool accepted;
+    bool was_sent;
+    bool waits; /* for another attempt */
+    int64_t task_id;
+    uint64_t durable; /* ticket whose STARTED entry is durable; 0: none */
+    int told_ledger;  /* enum ledger_result; -1: not yet */
+    int told_journal;
+};
+
+struct watched_schedule {
+    bool known;
+    bool active;
+    bool closed; /* the slot that comes next in set_horizon() has a line of its own */
+    struct rule rule;
+    struct wall horizon;
+    struct wall next;      /* the slot after the horizon */
+    struct wall told_last; /* of the lines for whole slots since the horizon */
+    bool told_paused;
+    bool told_any;
+};
+
+#define ARRIVALS_KEPT 1024
+
+struct arrival {
+    int64_t at;
+    int rate; /* a second, when it was sent */
+};
+
+struct watched_host {
+    struct arrival arrivals[ARRIVALS_KEPT];
+    int64_t sent[ARRIVALS_KEPT];
+    size_t arrival_count;
+    size_t sent_count;
+    int64_t burst_first; /* of the slot that is being drained */
+    int64_t burst_last;
+    int64_t burst_count; /* negative: not measured */
+};
+
+struct oracle {
+    const struct world *world;
+    const struct clock *clock;
+    struct trace *trace;
+    struct digest *digest;
+    int generation;
+    int next_generation;
+    bool pending_switch; /* the engine reloads and still works by the old file */
+    struct watched_schedule schedules[WORLD_SCHEDULES_MAX];
+    struct watched_host hosts[WORLD_HOSTS_MAX];
+    struct record *records;
+    size_t record_count;
+    size_t record_capacity;
+    size_t *index; /* hash table of 1 + place in `records` */
+    size_t index_size;
+    size_t *open; /* places of those that have not ended */
+    size_t open_count;
+    int in_flight;
+    int64_t freed_at;       /* a place in flight came free */
+    int64_t unjudged_until; /* after a reload the old pace still shows in how late things are */
+    bool draining;
+    bool reloading;
+    int64_t drained_at;
+    int64_t quiet_at; /* INT64_MAX before */
+    struct wall quiet_wall;
+    uint64_t progress; /* anything that happened at a port */
+    uint64_t seen;
+    int idle_turns;
+    int64_t last_turn;
+    uint64_t turns;
+
+    enum rule_name broken; /* the first rule that was broken */
+    char what[512];
+    uint64_t sent; /* figures */
+    uint64_t accepted;
+    double worst_drain; /* permille of per_second, least seen; 0: not measured */
+    int64_t worst_late; /* ns */
+};
+
+void oracle_init(struct oracle *oracle, const struct world *world, const struct clock *clock,
+                 struct trace *trace);
+void oracle_finish(struct oracle *oracle);
+
+const char *rule_text(enum rule_name rule);
+
+void oracle_break(struct oracle *oracle, enum rule_name rule, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* ---- what the engine's owner does ---- */
+
+void oracle_configured(struct oracle *oracle, int generation); /* about to be created */
+/*
+ * Around a reload: the engine takes up what has come by the old file before it takes the new one,
+ * and what it does tells when it goes over.
+ */
+void oracle_reloading(struct oracle *oracle, int generation);
+void oracle_reloaded(struct oracle *oracle);
+void oracle_drained(struct oracle *oracle);
+void oracle_stopped(struct oracle *oracle); /* nothing in flight, the engine is gone */
+void oracle_before_turn(struct oracle *oracle);
+void oracle_after_turn(struct oracle *oracle);
+void oracle_quiet(struct oracle *oracle);
+
+/* ---- what the engine does ---- */
+
+void oracle_horizon(struct oracle *oracle, const char *schedule, struct wall slot);
+/* NULL for a slot that is not open (which is told). */
+struct record *oracle_find(struct oracle *oracle, const char *schedule, const char *instance,
+                           struct wall slot);
+void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry);
+void oracle_event(struct oracle *oracle, const struct event *event);
+void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, int host);
+
+/* ---- what only the simulation knows ---- */
+
+void oracle_arrived(struct oracle *oracle, int host, int64_t at, int rate);
+/* The outcome is being filed; `definite`: it proves, truly, that nothing happened. */
+void oracle_outcome(struct oracle *oracle, size_t record, bool definite, bool acted,
+                    int64_t task_id);

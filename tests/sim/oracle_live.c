@@ -1,0 +1,152 @@
+/*
+ * See oracle.h: turns. The engine neither spins nor sleeps past its work, and once the faults have
+ * stopped everything ends.
+ */
+#include "sim/oracle_internal.h"
+
+#define NAMED_LIMIT_MIN 10               /* a second: the least that the cloud may have named */
+#define RECOVERY_NS (65 * NS_PER_SECOND) /* requests out, throttling and waits of the faults */
+#define IDLE_TURNS_MAX 20                /* in a row, without anything done */
+#define TURN_CLOSE_NS (5 * MS)           /* turns nearer than this are one after the other */
+#define LATE_SLACK_NS (4 * MS)           /* a late timer and the ledger's delay come on top */
+#define BACKOFF_MAX_US (620 * US_PER_SECOND)
+#define END_SLACK_US (10 * US_PER_SECOND)
+
+/* The earliest true time at which the host could have been sent another request. */
+static int64_t host_free_at(const struct oracle *oracle, const struct watched_host *host)
+{
+    int rate = oracle->world->generations[oracle->generation].per_second;
+    if (!world_is_calm(oracle->world) && rate > NAMED_LIMIT_MIN)
+        rate = NAMED_LIMIT_MIN;
+    size_t n = host->sent_count;
+    int64_t at = 0;
+    if (n > 0)
+        at = host->sent[(n - 1) % ARRIVALS_KEPT] + NS_PER_SECOND * 1004 / 1000 / rate;
+    if (n >= (size_t)rate) {
+        int64_t window = host->sent[(n - (size_t)rate) % ARRIVALS_KEPT] + 1010 * MS
+                         + oracle->world->calm.leave_max_us * NS_PER_US;
+        at = window > at ? window : at;
+    }
+    return at;
+}
+
+/* Without faults nothing that may go waits longer than its token and a few ms. */
+static void check_lateness(struct oracle *oracle)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct clock *clock = oracle->clock;
+    int64_t ledger = 2 * oracle->world->calm.ledger_max_us * NS_PER_US;
+    if (oracle->draining || oracle->in_flight >= g->max_in_flight)
+        return;
+    for (size_t i = 0; i < oracle->open_count; i++) {
+        const struct record *r = &oracle->records[oracle->open[i]];
+        if (r->was_sent)
+            continue;
+        int64_t could = host_free_at(oracle, &oracle->hosts[r->host]);
+        int64_t due = clock_when_wall(clock, r->due);
+        could = due > could ? due : could;
+        could = r->opened_at > could ? r->opened_at : could;
+        could = oracle->freed_at > could && g->max_in_flight < 64 ? oracle->freed_at : could;
+        could = oracle->unjudged_until > could ? oracle->unjudged_until : could;
+        int64_t late = clock->now - could;
+        if (late > oracle->worst_late)
+            oracle->worst_late = late;
+        if (late > LATE_SLACK_NS + ledger)
+            oracle_break(oracle, RULE_LIVE, "%s %d: could have gone %.6f s ago",
+                         world_schedule_name(r->schedule), r->instance, (double)late / 1e9);
+    }
+}
+
+void oracle_before_turn(struct oracle *oracle)
+{
+    bool calm = world_is_calm(oracle->world)
+                || oracle->clock->now > instant_add_saturated(oracle->quiet_at, RECOVERY_NS);
+    if (calm)
+        check_lateness(oracle);
+}
+
+static void check_spinning(struct oracle *oracle)
+{
+    bool close = oracle->clock->now - oracle->last_turn < TURN_CLOSE_NS;
+    bool idle = oracle->progress == oracle->seen;
+    oracle->idle_turns = idle && close ? oracle->idle_turns + 1 : 0;
+    oracle->seen = oracle->progress;
+    oracle->last_turn = oracle->clock->now;
+    oracle->turns++;
+    if (oracle->idle_turns > IDLE_TURNS_MAX)
+        oracle_break(oracle, RULE_LIVE, "it spins");
+}
+
+void oracle_after_turn(struct oracle *oracle)
+{
+    oracle->reloading = false;
+    check_spinning(oracle);
+    if (oracle->broken == RULE_NONE)
+        oracle_check_slots(oracle);
+}
+
+void oracle_reloaded(struct oracle *oracle)
+{
+    oracle_switch(oracle);
+    oracle->reloading = false;
+    for (size_t i = 0; i < oracle->open_count; i++) {
+        const struct record *r = &oracle->records[oracle->open[i]];
+        if (!r->in_flight && !r->may_have_acted && !r->waits && !oracle_is_member(oracle, r))
+            oracle_break(oracle, RULE_ACCOUNT, "%s %d: removed or paused, but still waits",
+                         world_schedule_name(r->schedule), r->instance);
+    }
+}
+
+void oracle_quiet(struct oracle *oracle)
+{
+    oracle->quiet_at = oracle->clock->now;
+    oracle->quiet_wall = clock_sample(oracle->clock).wall;
+}
+
+/* The longest start_within, or the longest back-off. A member may wait behind another's. */
+static int64_t longest_patience_us(const struct oracle *oracle)
+{
+    int64_t longest = 0;
+    for (size_t i = 0; i < oracle->open_count; i++) {
+        const struct record *r = &oracle->records[oracle->open[i]];
+        int64_t us = wall_diff_us(r->deadline, r->due);
+        longest = us > longest ? us : longest;
+    }
+    return longest < BACKOFF_MAX_US ? longest : BACKOFF_MAX_US;
+}
+
+/* At the end of the quiet time: all that was due and had its time since is over. */
+static void check_ended(struct oracle *oracle)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    struct wall now = clock_sample(oracle->clock).wall;
+    int64_t patience = longest_patience_us(oracle);
+    for (size_t i = 0; i < oracle->open_count; i++) {
+        const struct record *r = &oracle->records[oracle->open[i]];
+        struct wall from = wall_before(r->due, oracle->quiet_wall) ? oracle->quiet_wall : r->due;
+        if (wall_before(now, r->due)
+            || wall_diff_us(now, from) < patience + g->timeout_us + END_SLACK_US)
+            continue;
+        oracle_break(oracle, RULE_LIVE, "%s %d: due at %lld and not over",
+                     world_schedule_name(r->schedule), r->instance, (long long)r->due.us);
+    }
+}
+
+void oracle_drained(struct oracle *oracle)
+{
+    oracle->draining = true;
+    oracle->drained_at = oracle->clock->now;
+    if (oracle->quiet_at != INT64_MAX && oracle->clock->now > oracle->quiet_at)
+        check_ended(oracle);
+}
+
+void oracle_stopped(struct oracle *oracle)
+{
+    for (size_t i = 0; i < oracle->open_count; i++) {
+        const struct record *r = &oracle->records[oracle->open[i]];
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: drained, but slot %lld never ended",
+                     world_schedule_name(r->schedule), r->instance, (long long)r->slot.us);
+    }
+    oracle->draining = false;
+    oracle->idle_turns = 0;
+}

@@ -1,0 +1,223 @@
+/*
+ * See oracle.h: slots and lines. A schedule's horizon only moves to slots of its rule, in order,
+ * and each slot it passes has one line for the whole of it, or a record for each instance.
+ */
+#include "sim/oracle_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define AHEAD_US (2 * US_PER_SECOND)
+#define GRACE_US (5 * US_PER_SECOND)
+
+static const struct plan_of_schedule *plan_of(const struct oracle *oracle, int schedule)
+{
+    return &oracle->world->generations[oracle->generation].schedules[schedule];
+}
+
+static bool same_rule(const struct rule *a, const struct rule *b)
+{
+    return a->is_cron == b->is_cron && strcmp(a->text, b->text) == 0
+           && (!a->is_cron || a->zone == b->zone);
+}
+
+/* Slots that the horizon must have passed by now, but has not. */
+static void check_covered(struct oracle *oracle, int schedule)
+{
+    const struct watched_schedule *s = &oracle->schedules[schedule];
+    struct wall now = clock_sample(oracle->clock).wall;
+    if (s->active && !oracle->draining && s->next.us <= now.us)
+        oracle_break(oracle, RULE_ACCOUNT, "%s: the slot %lld came and nothing was done",
+                     world_schedule_name(schedule), (long long)s->next.us);
+}
+
+void oracle_check_slots(struct oracle *oracle)
+{
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
+        check_covered(oracle, i);
+}
+
+void oracle_configured(struct oracle *oracle, int generation)
+{
+    oracle->generation = oracle->next_generation = generation;
+    oracle->unjudged_until = oracle->clock->now + NS_PER_SECOND + 100 * MS;
+    oracle->reloading = true;
+    for (int i = 0; i < WORLD_HOSTS_MAX; i++)
+        oracle->hosts[i].burst_count = -1;
+    struct wall now = clock_sample(oracle->clock).wall;
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
+        struct watched_schedule *s = &oracle->schedules[i];
+        const struct plan_of_schedule *plan = plan_of(oracle, i);
+        bool changed = s->active && plan->present && !same_rule(&s->rule, &plan->rule);
+        s->active = plan->present;
+        if (!plan->present)
+            continue;
+        s->rule = plan->rule;
+        if (!s->known || (changed && wall_before(s->horizon, now)))
+            s->horizon = now;
+        s->known = true;
+        s->told_any = false;
+        s->next = rule_next(&s->rule, s->horizon);
+    }
+}
+
+void oracle_reloading(struct oracle *oracle, int generation)
+{
+    oracle->next_generation = generation;
+    oracle->pending_switch = true;
+}
+
+void oracle_switch(struct oracle *oracle)
+{
+    if (!oracle->pending_switch)
+        return;
+    oracle->pending_switch = false;
+    oracle_check_slots(oracle);
+    oracle_configured(oracle, oracle->next_generation);
+}
+
+/* ---- the horizon ---- */
+
+/* What the file says of a slot at this instant. */
+enum choice { CHOICE_RUN, CHOICE_MISS, CHOICE_PAUSED };
+
+static enum choice choose(const struct plan_of_schedule *plan, struct wall slot, struct wall now)
+{
+    int64_t late = wall_diff_us(now, slot);
+    if (plan->paused)
+        return CHOICE_PAUSED;
+    if (late <= GRACE_US)
+        return CHOICE_RUN;
+    return plan->catches_up && late < plan->start_within_us ? CHOICE_RUN : CHOICE_MISS;
+}
+
+void oracle_horizon(struct oracle *oracle, const char *name, struct wall slot)
+{
+    int index = oracle_schedule_index(name);
+    struct watched_schedule *s = &oracle->schedules[index];
+    struct wall now = clock_sample(oracle->clock).wall;
+    if (slot.us == now.us)
+        oracle_switch(oracle);
+    const struct plan_of_schedule *plan = plan_of(oracle, index);
+    if (oracle->reloading && slot.us == s->horizon.us)
+        return; /* where a schedule begins */
+    struct wall from = s->told_any ? s->told_last : s->horizon;
+    bool has_line = s->told_any && s->told_last.us == slot.us;
+    if (slot.us <= s->horizon.us)
+        oracle_break(oracle, RULE_IDENTITY, "%s: back to the slot %lld", name, (long long)slot.us);
+    else if (!has_line && rule_next(&s->rule, from).us != slot.us)
+        oracle_break(oracle, RULE_IDENTITY, "%s: %lld is not the slot after %lld", name,
+                     (long long)slot.us, (long long)from.us);
+    if (slot.us > now.us + AHEAD_US)
+        oracle_break(oracle, RULE_POLICY, "%s: the slot %lld opens too early", name,
+                     (long long)slot.us);
+    enum choice choice = choose(plan, slot, now);
+    if ((choice == CHOICE_RUN) == has_line)
+        oracle_break(oracle, RULE_POLICY, "%s: the slot %lld, %lld us late, was %s", name,
+                     (long long)slot.us, (long long)wall_diff_us(now, slot),
+                     has_line ? "not run" : "run");
+    if (s->told_any && s->told_paused != plan->paused)
+        oracle_break(oracle, RULE_POLICY, "%s: slots called %s", name,
+                     s->told_paused ? "skipped" : "missed");
+    s->horizon = slot;
+    s->told_any = false;
+    s->next = rule_next(&s->rule, slot);
+    if (!has_line && s->next.us <= now.us)
+        oracle_break(oracle, RULE_POLICY, "%s: %lld runs, but is not the latest", name,
+                     (long long)slot.us);
+    if (!has_line)
+        oracle_open_slot(oracle, index, slot);
+}
+
+/* ---- lines ---- */
+
+static const struct field *field_of(const struct event *event, const char *key)
+{
+    for (size_t i = 0; i < event->count; i++)
+        if (strcmp(event->fields[i].key, key) == 0)
+            return &event->fields[i];
+    return NULL;
+}
+
+/* A line for a whole slot, or for a row of them. */
+static void told_slots(struct oracle *oracle, const struct event *event, const char *name,
+                       bool skipped)
+{
+    int index = oracle_schedule_index(name);
+    struct watched_schedule *s = &oracle->schedules[index];
+    const struct field *slot = field_of(event, "slot");
+    const struct field *before = field_of(event, "before");
+    const struct field *slots = field_of(event, "slots");
+    struct wall from = s->told_any ? s->told_last : s->horizon;
+    if (slot == NULL || rule_next(&s->rule, from).us != slot->number) {
+        oracle_break(oracle, RULE_ACCOUNT, "%s: a line for a slot out of order", name);
+        return;
+    }
+    if (s->told_any && s->told_paused != skipped)
+        oracle_break(oracle, RULE_ACCOUNT, "%s: lines that disagree", name);
+    s->told_any = true;
+    s->told_paused = skipped;
+    s->told_last = (struct wall){slot->number};
+    if (before == NULL)
+        return;
+    struct wall last = wall_add_us((struct wall){before->number}, -1);
+    int64_t count = rule_count(&s->rule, from, last);
+    if (slots == NULL || slots->number != count)
+        oracle_break(oracle, RULE_ACCOUNT, "%s: %lld slots in one line, not %lld", name,
+                     slots == NULL ? -1LL : (long long)slots->number, (long long)count);
+    s->told_last = last;
+}
+
+static int result_of(const char *event)
+{
+    static const char *const names[] = {"backup_submitted", "backup_failed", "backup_unknown",
+                                        "backup_skipped", "backup_missed"};
+    for (int i = 0; i < 5; i++)
+        if (strcmp(names[i], event) == 0)
+            return i; /* in the order of enum ledger_result */
+    return -1;
+}
+
+static void check_line(struct oracle *oracle, const struct event *event)
+{
+    char line[EVENT_LINE_MAX];
+    enum event_format format = oracle->record_count % 8 == 0 ? EVENT_JSON : EVENT_LOGFMT;
+    size_t length = event_format_line(event, format, line);
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            oracle_break(oracle, RULE_LOG, "%s: a control character", event->name);
+    if (strstr(line, ORACLE_SECRET) != NULL || strstr(line, ORACLE_TOKEN) != NULL)
+        oracle_break(oracle, RULE_LOG, "%s: a secret", event->name);
+    if (strstr(line, " event=") != NULL && strstr(line, "\"") == NULL)
+        oracle_break(oracle, RULE_LOG, "%s: a forged event", event->name);
+    trace_line(oracle->trace, "log %s", line);
+}
+
+void oracle_event(struct oracle *oracle, const struct event *event)
+{
+    oracle->progress++;
+    check_line(oracle, event);
+    int result = result_of(event->name);
+    const struct field *schedule = field_of(event, "schedule");
+    const struct field *instance = field_of(event, "instance");
+    const struct field *slot = field_of(event, "slot");
+    if (result < 0)
+        return;
+    if (schedule == NULL || slot == NULL) {
+        oracle_break(oracle, RULE_ACCOUNT, "%s: of what?", event->name);
+        return;
+    }
+    if (instance == NULL) {
+        told_slots(oracle, event, schedule->text, result == LEDGER_SKIPPED);
+        return;
+    }
+    struct record *record =
+        oracle_find(oracle, schedule->text, instance->text, (struct wall){slot->number});
+    if (record == NULL)
+        return;
+    const struct field *task = field_of(event, "task_id");
+    if (result == LEDGER_SUBMITTED && (task == NULL || task->number != record->task_id))
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: another task id", schedule->text,
+                     record->instance);
+    oracle_told(oracle, record, result);
+}

@@ -1,0 +1,173 @@
+/*
+ * Faults planted into the program by link-time wraps, or into the fakes, to see that the oracle
+ * finds each: it must name one of the rules that the fault breaks, within few seeds.
+ */
+#include "base/bucket.h"
+#include "base/heap.h"
+#include "engine/engine_internal.h"
+#include "sim/sim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SEEDS_MAX 150
+
+enum plant planted = PLANT_NONE;
+
+struct bed {
+    enum plant plant;
+    const char *name;
+    enum rule_name rules[3]; /* any of them */
+};
+
+static const struct bed beds[] = {
+    {PLANT_RATE, "one more a second", {RULE_RATE}},
+    {PLANT_DOUBLE_FIRE, "lost is called not sent", {RULE_ONCE, RULE_ACCOUNT}},
+    {PLANT_REPEAT_SLOT, "forgets when set back", {RULE_IDENTITY}},
+    {PLANT_LOST_RUN, "an outcome is never filed", {RULE_LIVE, RULE_ACCOUNT}},
+    {PLANT_UNRECORDED, "durable too early", {RULE_ORDER}},
+    {PLANT_RETRY_UNKNOWN, "ambiguous is sent again", {RULE_ONCE}},
+    {PLANT_TOKEN_LEAK, "tokens leak", {RULE_LIVE}},
+    {PLANT_OVERSLEEP, "sleeps past a token", {RULE_LIVE, RULE_DRAIN}},
+    {PLANT_SPIN, "always awake", {RULE_LIVE}},
+    {PLANT_LATE_SEND, "start_within is not watched", {RULE_ORDER}},
+    {PLANT_SILENT_END, "ends without a line", {RULE_ACCOUNT}},
+    {PLANT_EARLY, "sends before the instant", {RULE_ORDER, RULE_POLICY}},
+};
+
+/* ---- the wraps ---- */
+
+int __real_bucket_init(struct bucket *bucket, int32_t per_second, int32_t burst);
+int __wrap_bucket_init(struct bucket *bucket, int32_t per_second, int32_t burst);
+int __wrap_bucket_init(struct bucket *bucket, int32_t per_second, int32_t burst)
+{
+    return __real_bucket_init(bucket, per_second + (planted == PLANT_RATE), burst);
+}
+
+int __real_bucket_configure(struct bucket *bucket, int32_t per_second, int32_t burst);
+int __wrap_bucket_configure(struct bucket *bucket, int32_t per_second, int32_t burst);
+int __wrap_bucket_configure(struct bucket *bucket, int32_t per_second, int32_t burst)
+{
+    return __real_bucket_configure(bucket, per_second + (planted == PLANT_RATE), burst);
+}
+
+void __real_bucket_return(struct bucket *bucket);
+void __wrap_bucket_return(struct bucket *bucket);
+void __wrap_bucket_return(struct bucket *bucket)
+{
+    if (planted != PLANT_TOKEN_LEAK)
+        __real_bucket_return(bucket);
+}
+
+struct mono __real_bucket_ready_at(const struct bucket *bucket, struct mono now);
+struct mono __wrap_bucket_ready_at(const struct bucket *bucket, struct mono now);
+struct mono __wrap_bucket_ready_at(const struct bucket *bucket, struct mono now)
+{
+    struct mono at = __real_bucket_ready_at(bucket, now);
+    return planted == PLANT_OVERSLEEP ? mono_add_ns(at, 15 * MS) : at;
+}
+
+struct wake __real_engine_next_wake(const struct engine *engine, struct now now);
+struct wake __wrap_engine_next_wake(const struct engine *engine, struct now now);
+struct wake __wrap_engine_next_wake(const struct engine *engine, struct now now)
+{
+    return planted == PLANT_SPIN ? (struct wake){now.wall, now.mono}
+                                 : __real_engine_next_wake(engine, now);
+}
+
+enum attempt_decision __real_attempt_decide(const struct verdict *verdict, int attempt,
+                                            int64_t left_us, uint64_t bits, int64_t *ret_delay_us);
+enum attempt_decision __wrap_attempt_decide(const struct verdict *verdict, int attempt,
+                                            int64_t left_us, uint64_t bits, int64_t *ret_delay_us);
+enum attempt_decision __wrap_attempt_decide(const struct verdict *verdict, int attempt,
+                                            int64_t left_us, uint64_t bits, int64_t *ret_delay_us)
+{
+    if (planted == PLANT_RETRY_UNKNOWN && verdict->class == VERDICT_AMBIGUOUS && left_us > 2000) {
+        *ret_delay_us = 1000;
+        return ATTEMPT_RETRY;
+    }
+    return __real_attempt_decide(verdict, attempt, left_us, bits, ret_delay_us);
+}
+
+void __real_engine_expire(struct engine *engine);
+void __wrap_engine_expire(struct engine *engine);
+void __wrap_engine_expire(struct engine *engine)
+{
+    if (planted != PLANT_LATE_SEND)
+        __real_engine_expire(engine);
+}
+
+static int no_horizon(void *context, const char *schedule, struct wall *ret)
+{
+    (void)context;
+    (void)schedule;
+    (void)ret;
+    return 1;
+}
+
+/* Whether a slot later than `now` has been opened. */
+static bool went_back(const struct config *config, const struct ledger *ledger, struct wall now)
+{
+    struct wall horizon;
+    for (uint32_t i = 0; i < config->schedule_count; i++)
+        if (ledger->horizon(ledger->context, config->schedules[i].name, &horizon) == 0
+            && wall_diff_us(horizon, now) > 2 * US_PER_SECOND)
+            return true;
+    return false;
+}
+
+int __real_plan_create(const struct config *config, const struct plan *old,
+                       const struct ledger *ledger, struct wall now, struct plan **ret);
+int __wrap_plan_create(const struct config *config, const struct plan *old,
+                       const struct ledger *ledger, struct wall now, struct plan **ret);
+int __wrap_plan_create(const struct config *config, const struct plan *old,
+                       const struct ledger *ledger, struct wall now, struct plan **ret)
+{
+    struct ledger empty = *ledger;
+    empty.horizon = no_horizon;
+    if (planted == PLANT_REPEAT_SLOT && went_back(config, ledger, now))
+        return __real_plan_create(config, NULL, &empty, now, ret);
+    return __real_plan_create(config, old, ledger, now, ret);
+}
+
+int __real_heap_push(struct heap *heap, struct heap_node *node, int64_t key);
+int __wrap_heap_push(struct heap *heap, struct heap_node *node, int64_t key);
+int __wrap_heap_push(struct heap *heap, struct heap_node *node, int64_t key)
+{
+    /* Keys of the wall clock are far larger than those of the monotonic one. */
+    bool is_wall = key > INT64_C(1500000000000000) && key < INT64_C(3000000000000000);
+    return __real_heap_push(heap, node, planted == PLANT_EARLY && is_wall ? key - 400000 : key);
+}
+
+/* ---- the beds ---- */
+
+static bool grows(const struct bed *bed)
+{
+    static struct sim sim;
+    planted = bed->plant;
+    for (uint64_t seed = 1; seed <= SEEDS_MAX; seed++) {
+        sim = (struct sim){.over = false};
+        sim_run(&sim, seed, false);
+        enum rule_name broken = sim.oracle.broken;
+        bool named = false;
+        for (int i = 0; i < 3; i++)
+            named = named || (broken != RULE_NONE && bed->rules[i] == broken);
+        if (broken != RULE_NONE)
+            (void)printf("%-30s seed %" PRIu64 ": rule %s: %s\n", bed->name, seed,
+                         rule_text(broken), sim.oracle.what);
+        sim_finish(&sim);
+        if (broken != RULE_NONE)
+            return named;
+    }
+    (void)printf("%-30s not found in %d seeds\n", bed->name, SEEDS_MAX);
+    return false;
+}
+
+int main(void)
+{
+    int missed = 0;
+    for (size_t i = 0; i < sizeof beds / sizeof beds[0]; i++)
+        missed += !grows(&beds[i]);
+    (void)printf("%d missed or called by another name\n", missed);
+    return missed == 0 ? 0 : 1;
+}

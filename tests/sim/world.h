@@ -1,0 +1,123 @@
+/*
+ * A generated world: what one seed stands for. Configurations with their schedules, instances and
+ * hosts, how the cloud, the ledger and the keys behave, and a script of what befalls the host.
+ *
+ * A world does not change once it is made; all of it follows from the seed.
+ */
+#pragma once
+
+#include "engine/model.h"
+#include "sim/almanac.h"
+#include "sim/dice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WORLD_INSTANCES_MAX 100
+#define WORLD_SCHEDULES_MAX 6
+#define WORLD_HOSTS_MAX 3
+#define WORLD_GENERATIONS_MAX 5
+#define WORLD_ACTS_MAX 48
+
+enum world_kind {
+    WORLD_BACKLOG, /* no faults: everything due at once, measured for throughput */
+    WORLD_CALM,    /* no faults: measured for lateness */
+    WORLD_BUSY,    /* short periods, every fault, small clock steps */
+    WORLD_LONG,    /* hours and days, big clock steps, suspends, restarts */
+    WORLD_KINDS,
+};
+
+struct plan_of_schedule {
+    bool present; /* in this generation's file */
+    struct rule rule;
+    int64_t spread_us;
+    int64_t start_within_us;
+    bool catches_up;
+    bool paused;
+    bool has[WORLD_INSTANCES_MAX];
+};
+
+/* One version of the configuration. */
+struct generation {
+    struct plan_of_schedule schedules[WORLD_SCHEDULES_MAX];
+    int host_of[WORLD_INSTANCES_MAX];
+    int per_second;
+    int burst;
+    int max_in_flight;
+    int64_t connect_timeout_us;
+    int64_t timeout_us;
+};
+
+/* What goes wrong how often, in thousandths of the requests. */
+struct faults {
+    int not_sent;
+    int lost_before; /* the cloud never acted on it */
+    int lost_after;  /* it did */
+    int silent;      /* no answer till the time-out; acted or not */
+    int gateway;     /* HTTP 5xx; acted or not */
+    int garbage;     /* acted or not */
+    int internal;    /* InternalError and FailedOperation.SystemError; acted or not */
+    int final;
+    int busy;
+    int others;           /* of the cloud's quota, used up by other programs */
+    int transfers_max;    /* of the transport; 0: no limit of its own */
+    int64_t leave_max_us; /* between send() and the wire */
+    int64_t latency_max_us;
+    int64_t task_max_us; /* an instance stays locked so long */
+    int64_t ledger_max_us;
+    int ledger_refuses; /* append() fails */
+    int ledger_fails;   /* a negative answer comes later */
+};
+
+enum act_kind {
+    ACT_STEP,    /* the calendar clock is set: by_us */
+    ACT_SUSPEND, /* for by_us */
+    ACT_RELOAD,  /* number: generation */
+    ACT_KEYS,    /* number: 0 gone, 1 back */
+    ACT_FAULTS,  /* number: 0 none, 1 the world's */
+    ACT_RESTART, /* drain, away for by_us, start again */
+    ACT_QUIET,   /* no faults from now on: what is due must end */
+    ACT_DRAIN,   /* the end */
+};
+
+struct act {
+    int64_t at; /* true time, ns */
+    enum act_kind kind;
+    int number;
+    int64_t by_us;
+    bool no_turn; /* the next act comes before the engine has had a turn */
+};
+
+struct world {
+    uint64_t seed;
+    enum world_kind kind;
+    int instance_count;
+    int host_count;
+    int64_t real_us;  /* the true calendar instant at the beginning */
+    int64_t wrong_us; /* what the host's clock is off then */
+    bool token;       /* keys with a session token */
+    struct generation generations[WORLD_GENERATIONS_MAX];
+    int generation_count;
+    struct faults calm;
+    struct faults faults;
+    struct act acts[WORLD_ACTS_MAX];
+    int act_count;
+};
+
+void world_make(struct world *world, uint64_t seed, bool big);
+
+/* No faults of any kind: rate and lateness can be held to the promise. */
+bool world_is_calm(const struct world *world);
+
+/* Names, as the configuration and the cloud have them. */
+const char *world_schedule_name(int schedule);
+void world_instance_id(int instance, char ret[MODEL_INSTANCE_ID_MAX]);
+const char *world_host_url(int host);
+int world_find_host(const char *url);
+
+/* Builds the frozen config of a generation; aborts when memory is short. */
+struct config *world_config(const struct world *world, int generation);
+
+const char *world_kind_name(enum world_kind kind);
+const char *act_kind_name(enum act_kind kind);
