@@ -331,7 +331,8 @@ bool value_read(struct reader *r, const struct section *section, const struct ru
 {
     char what[64];
     struct text t = text_over(what, sizeof what);
-    text_addf(&t, "%s%s", section->name, rule->key);
+    text_add(&t, section->name);
+    text_add(&t, rule->key);
     void *place = (char *)(rule->in_reader ? (void *)r : target) + rule->offset;
     const struct word *word;
     switch (rule->kind) {
