@@ -48,7 +48,9 @@ struct ctl_program {
     size_t planned_count;
 };
 
+extern const struct verb verb_check;
 extern const struct verb verb_explain;
+extern const struct verb verb_next;
 extern const struct verb verb_sign;
 
 int ctl_main(const struct ctl_program *program, int argc, char **argv);

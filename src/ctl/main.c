@@ -2,13 +2,14 @@
 #include "ctl/ctl.h"
 
 static const struct verb *const verbs[] = {
+    &verb_check,
     &verb_explain,
+    &verb_next,
     &verb_sign,
 };
 
 static const char *const planned[] = {
-    "next", "check", "status", "list",   "history", "why",
-    "run",  "pause", "resume", "reload", "health",
+    "status", "list", "history", "why", "run", "pause", "resume", "reload", "health",
 };
 
 int main(int argc, char **argv)
