@@ -1,0 +1,51 @@
+/*
+ * The daemon's life: start, turns, reload, drain, stop. It wires the ports to the engine and holds
+ * no policy.
+ *
+ *   start    configuration -> log -> keys -> loop -> transport -> ledger -> engine -> ready
+ *   reload   the new file is read whole; a bad one changes nothing and is logged
+ *   drain    no new request; what is in flight is waited for; then everything is closed
+ */
+#pragma once
+
+#include "base/result.h"
+#include "daemon/options.h"
+#include "engine/engine.h"
+#include "ports/credentials.h"
+#include "ports/http_curl.h"
+#include "ports/ledger_memory.h"
+#include "ports/log_writer.h"
+#include "ports/notify_systemd.h"
+
+#include <stdbool.h>
+
+struct loop;
+
+struct daemon {
+    const char *config_path;
+    struct config *config;
+    struct log_line log;
+    struct journal journal;
+    struct notify notify;
+    struct credentials *credentials;
+    struct loop *loop;
+    struct http_curl *http;
+    struct ledger_memory *ledger;
+    struct engine *engine;
+    bool reload_wanted;
+    bool drain_wanted;
+    bool draining;
+    struct mono status_at; /* when STATUS was last told */
+};
+
+/* Reads the configuration; problems go to standard error. Outcomes: an exit code. */
+enum exit_code daemon_load(struct daemon *daemon, const struct options *options) MUST_CHECK;
+
+/* Everything up to READY. Outcomes: 0; negative with a text. */
+int daemon_start(struct daemon *daemon, struct errtext *err) MUST_CHECK;
+
+/* Runs until a signal has ended it in order. Outcomes: 0; negative with a text. */
+int daemon_run(struct daemon *daemon, struct errtext *err) MUST_CHECK;
+
+/* A zeroed daemon is fine. */
+void daemon_finish(struct daemon *daemon);

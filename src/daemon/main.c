@@ -1,0 +1,68 @@
+/* crsbackupd: reads as a list. */
+#include "daemon/check.h"
+#include "daemon/lifecycle.h"
+#include "daemon/options.h"
+#include "ports/clock_system.h"
+#include "version.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* No core, no look into the memory from outside: it holds keys. */
+static void shut_the_blinds(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
+static enum exit_code run(const struct options *options)
+{
+    struct daemon daemon = {0};
+    struct errtext err = {""};
+
+    shut_the_blinds();
+    (void)umask(S_IRWXG | S_IRWXO);
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    enum exit_code code = daemon_load(&daemon, options);
+    if (code != EXIT_CODE_OK)
+        goto out;
+    int r = daemon_start(&daemon, &err);
+    if (r == 0)
+        r = daemon_run(&daemon, &err);
+    if (r < 0) {
+        (void)fprintf(stderr, "crsbackupd: %s\n", err.text);
+        code = EXIT_CODE_FAILURE;
+    }
+out:
+    daemon_finish(&daemon);
+    (void)prctl(PR_SET_DUMPABLE, 1); /* the keys are wiped; a leak checker may look now */
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct errtext err;
+
+    if (options_parse(argc, argv, &options, &err) < 0) {
+        (void)fprintf(stderr, "crsbackupd: %s\n", err.text);
+        return EXIT_CODE_USAGE;
+    }
+    switch (options.mode) {
+    case OPTIONS_VERSION:
+        (void)printf("crsbackupd %s\n", CRSBACKUPD_VERSION);
+        return EXIT_CODE_OK;
+    case OPTIONS_HELP:
+        (void)fputs(options_help(), stdout);
+        return EXIT_CODE_OK;
+    case OPTIONS_CHECK:
+        return check_run(options.config_path, clock_now().wall, stdout, stderr);
+    case OPTIONS_RUN:
+        return run(&options);
+    }
+    return EXIT_CODE_USAGE;
+}
