@@ -1,0 +1,27 @@
+"""Fixtures that the integration tests share."""
+
+import pytest
+
+from cloud.stand_in import StandIn
+
+
+@pytest.fixture(scope="session")
+def tls_dir(tmp_path_factory):
+    """Certificates made once for all stand-ins."""
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture
+def stand_in(tls_dir):
+    """Makes stand-ins that share certificates and are ended with the test."""
+    running = []
+
+    def make(*arguments, **more):
+        cloud = StandIn(*arguments, tls_dir=tls_dir, **more)
+        cloud.__enter__()
+        running.append(cloud)
+        return cloud
+
+    yield make
+    for cloud in running:
+        cloud.__exit__(None, None, None)

@@ -1,0 +1,178 @@
+"""Start, reload, drain and stop of the real binary: signals, exit codes, the service manager's socket, secrets."""
+
+import glob
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from daemon import BINARY, Daemon, configuration, wait_for_phase
+
+KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
+ONE = {"nightly": {"every": "2s", "start_within": "1s", "instances": ["crs-aaaa0001"]}}
+
+
+def run(*arguments, environment=None):
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=20, check=False,
+                          env={"PATH": "/usr/bin:/bin", **(environment or {})})
+
+
+@pytest.mark.parametrize("arguments, status, text", [
+    (["--version"], 0, "crsbackupd "),
+    (["--help"], 0, "Usage: crsbackupd"),
+    (["--chek"], 2, "did you mean --check?"),
+    (["-c"], 2, "needs a FILE"),
+    (["extra"], 2, "not expected"),
+    (["-c", "/nonexistent.yaml"], 78, "/nonexistent.yaml:"),
+    (["-c", "/nonexistent.yaml", "--check"], 78, "/nonexistent.yaml:"),
+])
+def test_exit_codes_and_what_is_said(arguments, status, text):
+    done = run(*arguments)
+    assert done.returncode == status
+    assert text in (done.stdout if status == 0 else done.stderr)
+
+
+def test_without_keys_it_does_not_start(stand_in):
+    with Daemon(configuration(stand_in("--any-instance"), ONE), environment={"HOME": "/nonexistent"}) as daemon:
+        assert daemon.end() == 78
+    assert any("credentials" in line and "TENCENTCLOUD_SECRET_ID" in line for line in daemon.lines), daemon.lines
+
+
+def test_events_of_a_life(stand_in):
+    with Daemon(configuration(stand_in("--any-instance"), ONE), KEYS) as daemon:
+        daemon.wait_for("backup_submitted")
+        assert daemon.stop() == 0
+    names = [event["event"] for event in daemon.events()]
+    for first, then in [("started", "ready"), ("ready", "backup_submitted"), ("backup_submitted", "stopping"), ("stopping", "stopped")]:
+        assert names.index(first) < names.index(then)
+    assert daemon.events("ready")[0]["instances"] == "1"
+    assert names[-1] == "stopped"
+
+
+def test_a_reload_takes_what_is_new(stand_in):
+    cloud = stand_in("--any-instance")
+    with Daemon(configuration(cloud, ONE), KEYS) as daemon:
+        daemon.wait_for("ready")
+        daemon.write(configuration(cloud, {"other": {"every": "1s", "instances": ["crs-bbbb0002"]}}))
+        daemon.reload()
+        daemon.wait_for("reloaded")
+        before = len(daemon.events("backup_submitted"))
+        new = daemon.wait_for("backup_submitted", before + 2)[before:]
+        assert daemon.stop() == 0
+    assert {event["instance"] for event in new} == {"crs-bbbb0002"}
+
+
+def test_a_bad_reload_changes_nothing(stand_in):
+    cloud = stand_in("--any-instance", "--task-time", "0")
+    with Daemon(configuration(cloud, ONE), KEYS) as daemon:
+        daemon.wait_for("backup_submitted")
+        daemon.write("schedules: {nightly: {cron: '61 * * * *'\n")
+        daemon.reload()
+        failed = daemon.wait_for("reload_failed")
+        assert daemon.config_file in failed[0]["message"]
+        before = len(daemon.events("backup_submitted"))
+        daemon.wait_for("backup_submitted", before + 1)
+        daemon.write(configuration(cloud, ONE))
+        daemon.reload()
+        daemon.wait_for("reloaded")
+        assert daemon.stop() == 0
+
+
+def test_a_drain_waits_for_what_is_in_flight(stand_in):
+    cloud = stand_in("--any-instance", "--latency", "1500ms")
+    names = [f"crs-drai{number:04d}" for number in range(100)]
+    config = configuration(cloud, {"nightly": {"every": "10s", "start_within": "9s", "instances": names}})
+    wait_for_phase(10, 4)
+    with Daemon(config, KEYS) as daemon:
+        deadline = time.monotonic() + 20
+        while len(cloud.arrivals()) < 10 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        status = daemon.stop()
+        submitted = daemon.events("backup_submitted")
+        missed = daemon.events("backup_missed")
+    assert status == 0
+    arrived = {arrival["instance"]: str(arrival["task_id"]) for arrival in cloud.arrivals()}
+    assert {event["instance"]: event["task_id"] for event in submitted} == arrived
+    assert {event["instance"] for event in missed} == set(names) - set(arrived)
+    assert {event["reason"] for event in missed} == {"stopping"}
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_is_told(stand_in, tmp_path, abstract):
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    name = f"@crsbackupd-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    manager.bind(name.replace("@", "\0"))
+    manager.settimeout(10)
+    cloud = stand_in("--any-instance")
+
+    def next_with(text):
+        while True:
+            message = manager.recv(4096).decode()
+            if text in message:
+                return message
+
+    with Daemon(configuration(cloud, ONE), KEYS, environment={"NOTIFY_SOCKET": name}) as daemon:
+        assert "STATUS=Next slot" in next_with("READY=1")
+        daemon.reload()
+        reloading = next_with("RELOADING=1")
+        usec = int(reloading.split("MONOTONIC_USEC=")[1].split()[0])
+        assert abs(usec - time.monotonic_ns() // 1000) < 10_000_000
+        next_with("READY=1")
+        daemon.signal(signal.SIGTERM)
+        next_with("STOPPING=1")
+        assert daemon.end() == 0
+    manager.close()
+
+
+def test_keys_are_nowhere_to_be_seen(stand_in):
+    """The log, the command line, the environment and the descriptors' names hold no key; it leaves no core."""
+    cloud = stand_in("--any-instance")
+    cloud.set_faults({"match": {}, "do": {"fault": "error", "code": "AuthFailure.SignatureFailure"}})
+    with Daemon(configuration(cloud, ONE), KEYS) as daemon:
+        daemon.wait_for("backup_failed")
+        seen = b""
+        for name in ("environ", "cmdline", "status", "limits"):
+            with open(f"/proc/{daemon.process.pid}/{name}", "rb") as file:
+                seen += file.read()
+        assert b"Max core file size        0 " in seen.replace(b"  0  ", b"  0  ")
+        for link in glob.glob(f"/proc/{daemon.process.pid}/fd/*"):
+            seen += os.readlink(link).encode()
+        assert daemon.stop() == 0
+    seen += "\n".join(daemon.lines).encode()
+    for key in KEYS:
+        assert key.encode() not in seen
+
+
+def test_a_key_file_that_others_can_read_is_refused(stand_in, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(f"[default]\nsecret_id = {KEYS[0]}\nsecret_key = {KEYS[1]}\n")
+    keys.chmod(0o644)
+    config = configuration(stand_in("--any-instance"), ONE, credentials={"provider": "file", "file": str(keys)})
+    with Daemon(config) as daemon:
+        assert daemon.end() == 78
+    assert any("chmod" in line for line in daemon.lines), daemon.lines
+    assert KEYS[1] not in "\n".join(daemon.lines)
+    keys.chmod(0o600)
+    with Daemon(config) as daemon:
+        daemon.wait_for("backup_submitted")
+        assert daemon.stop() == 0
+
+
+def test_a_ca_file_that_is_not_one(stand_in, tmp_path):
+    cloud = stand_in("--any-instance")
+    not_a_ca = tmp_path / "ca.pem"
+    not_a_ca.write_text("this is no certificate\n")
+    bad = {**configuration(cloud, ONE), "tls": {"ca_file": str(not_a_ca)}}
+    with Daemon(bad, KEYS) as daemon:
+        assert daemon.end() in (1, 78)
+    assert any(str(not_a_ca) in line for line in daemon.lines), daemon.lines
+    with Daemon(configuration(cloud, ONE), KEYS) as daemon:
+        daemon.wait_for("ready")
+        daemon.write(bad)
+        daemon.reload()
+        assert str(not_a_ca) in daemon.wait_for("reload_failed")[0]["message"]
+        daemon.wait_for("backup_submitted")
+        assert daemon.stop() == 0

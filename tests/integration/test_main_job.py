@@ -1,0 +1,105 @@
+"""The main job, end to end: a slot of 200 instances over TLS, paced, and its task IDs in a real syslog."""
+
+import re
+
+import pytest
+
+import syslogd
+from daemon import Daemon, configuration, wait_for_phase
+
+KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
+COUNT = 200
+PERIOD = 30
+SUBMITTED = re.compile(
+    r"event=backup_submitted schedule=nightly instance=(crs-[a-z0-9]+) region=ap-guangzhou slot=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) "
+    r"attempt=1 task_id=(\d+) request_id=([0-9a-f-]{36})$")
+
+
+def instances(count=COUNT):
+    return [f"crs-burs{number:04d}" for number in range(count)]
+
+
+def burst(cloud, **more):
+    """A configuration whose one slot is due every PERIOD seconds, and that instant."""
+    config = configuration(cloud, {"nightly": {"every": f"{PERIOD}s", "start_within": "25s", "instances": instances()}}, **more)
+    return config, wait_for_phase(PERIOD, 4)
+
+
+def check_truth(cloud, due):
+    """What the cloud saw: each instance accepted once, no window over 20, the whole backlog at 19.7 a second."""
+    arrivals = cloud.arrivals()
+    assert len(arrivals) == COUNT
+    assert {arrival["instance"] for arrival in arrivals} == set(instances())
+    assert all(arrival["code"] == "OK" and arrival["acted"] for arrival in arrivals)
+    stats = cloud.stats(since=due * 10**9)
+    assert stats["worst_window"] <= 20
+    assert stats["rate_since_per_s"] >= 19.6
+    assert all(arrival["wall_ns"] >= due * 10**9 for arrival in arrivals)
+    return stats
+
+
+def test_a_burst_is_paced_and_complete(stand_in):
+    cloud = stand_in("--any-instance", "--latency", "150ms")
+    config, due = burst(cloud)
+    with Daemon(config, KEYS) as daemon:
+        submitted = daemon.wait_for("backup_submitted", COUNT, timeout=30)
+        assert daemon.stop() == 0
+    assert len(submitted) == COUNT
+    tasks = {arrival["instance"]: str(arrival["task_id"]) for arrival in cloud.arrivals()}
+    assert {event["instance"]: event["task_id"] for event in submitted} == tasks
+    check_truth(cloud, due)
+    assert not daemon.events("backup_retry") and not daemon.events("throttled")
+
+
+@pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))
+def test_task_ids_stand_in_a_real_syslog(stand_in):
+    cloud = stand_in("--any-instance", "--latency", "150ms")
+    with syslogd.Syslogd() as syslog:
+        config, due = burst(cloud, log={"target": "syslog"})
+        with Daemon(config, KEYS) as daemon:
+            lines = syslog.wait_for("event=backup_submitted", COUNT, timeout=30)
+            assert daemon.stop() == 0
+        stopped = syslog.wait_for("event=stopped", 1)
+    check_truth(cloud, due)
+    assert len(lines) == COUNT
+    tasks = {}
+    for line in lines:
+        found = SUBMITTED.search(line)
+        assert found, line
+        assert line.startswith("daemon.notice crsbackupd["), line
+        tasks[found.group(1)] = found.group(3)
+    assert tasks == {arrival["instance"]: str(arrival["task_id"]) for arrival in cloud.arrivals()}
+    assert f"submitted={COUNT} failed=0" in stopped[0]
+
+
+@pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))
+def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in):
+    cloud = stand_in("--any-instance")
+    names = instances(40)
+    with syslogd.Syslogd() as syslog:
+        config = configuration(cloud, {"nightly": {"every": "10s", "start_within": "5s", "instances": names}}, log={"target": "syslog"})
+        wait_for_phase(10, 4)
+        with Daemon(config, KEYS) as daemon:
+            assert syslog.wait_for("event=backup_submitted", 5)
+            syslog.stop()
+            while len(cloud.arrivals()) < len(names):
+                pass
+            syslog.start()
+            lines = syslog.wait_for("event=backup_submitted", len(names))
+            assert daemon.stop() == 0
+    assert [line.split("instance=")[1].split()[0] for line in lines[:len(names)]] == names
+
+
+def test_the_first_request_of_a_slot_is_on_time(stand_in):
+    """Slots further apart than idle connections live: the connection has to be opened ahead."""
+    cloud = stand_in("--any-instance", "--latency", "20ms")
+    period = 15
+    config = configuration(cloud, {"nightly": {"every": f"{period}s", "instances": ["crs-first001"]}})
+    wait_for_phase(period, 4)
+    with Daemon(config, KEYS) as daemon:
+        daemon.wait_for("backup_submitted", 3, timeout=60)
+        assert daemon.stop() == 0
+    opened = {line["conn"]: line["wall_ns"] for line in cloud.truth() if line["kind"] == "connection" and line["event"] == "handshake"}
+    for arrival in cloud.arrivals():
+        due = arrival["wall_ns"] // (period * 10**9) * period * 10**9
+        assert opened[arrival["conn"]] < due, "its connection was opened too late"
