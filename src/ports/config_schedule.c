@@ -325,17 +325,11 @@ static void check_together(struct reader *r, const struct section_given *given,
     if (spread == NULL || schedule->spread_us == 0)
         return;
     char period_text[TEXT_DURATION_MAX];
-    char within_text[TEXT_DURATION_MAX];
     if (schedule->spread_us > period)
         report_warning(r, spread,
                        "the spread %.20s is longer than the time between two runs, %s; an "
                        "instance may be due twice at once",
                        spread->text, text_format_duration(period, period_text));
-    else if (schedule->spread_us > schedule->start_within_us)
-        report_warning(r, spread,
-                       "the spread %.20s is longer than start_within, %s; raise start_within or "
-                       "instances with a long delay may be missed",
-                       spread->text, text_format_duration(schedule->start_within_us, within_text));
 }
 
 static void read_schedule(struct reader *r, const struct tree_node *key,
