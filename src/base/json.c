@@ -1,455 +1,238 @@
 /*
- * See json.h.
+ * See json.h. cJSON reads; this file stands between it and its known traps (1.7.15):
  *
- * json_read walks the text with a stack of one bit a level, without recursion: a value, then what
- * may follow it, until the outermost value is whole. Everything after it trusts the text: skipping
- * a value is counting brackets outside strings.
+ * - it takes control characters as blanks, zero bytes too, and lets them stand in strings; it skips
+ *   a byte order mark; it reads a malformed \u escape as \u0000, and \u0000 ends a string or a name
+ *   unseen. So `prepare` goes over a copy of the bytes first: it refuses all these and turns \u0000
+ *   into the equally long \ufffd. It counts the levels as well, so that cJSON's recursion and ours
+ *   stay shallow. It knows of JSON only where strings begin and end; the grammar is cJSON's.
+ * - it stops behind the value without a look at the rest: json_read demands blanks.
+ * - it keeps names that stand twice: json_member goes over all members.
+ * - it keeps numbers as doubles, which lose a digit beyond 2^53 and do not tell 1000 from 1e3:
+ *   json_int64 reads the digits. The tree keeps the order of the text, so the n-th number of the
+ *   tree is the n-th number of the text, and in a text that was read a number is what begins with
+ *   '-' or a digit outside strings. That its double is the tree's is checked on top.
+ * - it does not look at UTF-8: json_add_string cleans.
  *
- * Failure paths: the first byte that cannot stand where it stands ends the reading; the scanner
- * never looks at or behind `end`, so a zero byte is a bad byte like any other.
+ * The copy ends in a zero byte, so that a reader that looks one byte too far finds an end. It comes
+ * from cJSON's allocator: one hook fails every allocation in a test.
+ *
+ * Failure paths: a text is read whole or refused. Out of memory looks like a bad text from outside
+ * cJSON; errno, which malloc sets, tells them apart.
  */
 #include "base/json.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
 
-struct scan {
-    const char *start;
-    const char *at;
-    const char *end;
-    int depth;
-    uint64_t objects; /* bit n: level n is an object */
-};
-
-_Static_assert(JSON_DEPTH_MAX <= 64, "one bit a level");
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-static int hex_value(char c)
+static int refuse(size_t at, size_t length, struct errtext *err)
 {
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    return errtext_set(err, -EINVAL, "not JSON at byte %zu of %zu", at + 1, length);
 }
 
-static bool is_space(char c)
+/* Of the escape at `text`, which a zero byte ends; 0 for a bad one. \u0000 is replaced. */
+static size_t escape_length(char *text)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (text[1] != 'u')
+        return text[1] != '\0' ? 2 : 0;
+    if (strspn(text + 2, "0123456789abcdefABCDEF") < 4)
+        return 0;
+    if (memcmp(text + 2, "0000", 4) == 0)
+        memcpy(text + 2, "fffd", 4);
+    return 6;
 }
 
-static void skip_spaces(struct scan *s)
+/* The bytes before cJSON sees them, as the head says; text[length] is zero. */
+static int prepare(char *text, size_t length, struct errtext *err)
 {
-    while (s->at < s->end && is_space(*s->at))
-        s->at++;
-}
-
-static bool take(struct scan *s, char c)
-{
-    if (s->at == s->end || *s->at != c)
-        return false;
-    s->at++;
-    return true;
-}
-
-static bool take_word(struct scan *s, const char *word)
-{
-    for (; *word != '\0'; word++)
-        if (!take(s, *word))
-            return false;
-    return true;
-}
-
-static bool take_digits(struct scan *s)
-{
-    const char *first = s->at;
-    while (s->at < s->end && is_digit(*s->at))
-        s->at++;
-    return s->at > first;
-}
-
-static bool take_number(struct scan *s)
-{
-    (void)take(s, '-');
-    if (!take(s, '0') && !take_digits(s))
-        return false;
-    if (take(s, '.') && !take_digits(s))
-        return false;
-    if (take(s, 'e') || take(s, 'E')) {
-        if (!take(s, '+'))
-            (void)take(s, '-');
-        return take_digits(s);
+    int depth = 0;
+    bool quoted = false;
+    for (size_t at = 0; at < length;) {
+        unsigned char c = (unsigned char)text[at];
+        size_t step = quoted && c == '\\' ? escape_length(text + at) : 1;
+        bool bad = quoted ? c < ' ' : (c < ' ' && !is_blank(text[at])) || c > '~';
+        if (bad || step == 0)
+            return refuse(at, length, err);
+        if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && (c == '{' || c == '['))
+            depth++;
+        else if (!quoted && (c == '}' || c == ']'))
+            depth--;
+        if (depth > JSON_DEPTH_MAX)
+            return errtext_set(err, -E2BIG, "JSON nested deeper than %d levels", JSON_DEPTH_MAX);
+        at += step;
     }
-    return true;
+    return 0;
 }
 
-/* Behind the backslash. */
-static bool take_escape(struct scan *s)
+/* The tree of the whole text. */
+static int parse(const char *text, size_t length, cJSON **ret, struct errtext *err)
 {
-    if (s->at == s->end)
-        return false;
-    if (*s->at != 'u') {
-        if (*s->at == '\0' || strchr("\"\\/bfnrt", *s->at) == NULL)
-            return false;
-        s->at++;
-        return true;
+    const char *end = text;
+    int errno_before = errno;
+    errno = 0;
+    cJSON *root = cJSON_ParseWithLengthOpts(text, length, &end, false);
+    bool no_memory = root == NULL && errno == ENOMEM;
+    errno = errno_before;
+    if (no_memory)
+        return errtext_set(err, -ENOMEM, "no memory for JSON of %zu bytes", length);
+    while (root != NULL && is_blank(*end))
+        end++;
+    if (root == NULL || end != text + length) {
+        cJSON_Delete(root);
+        return refuse((size_t)(end - text), length, err);
     }
-    s->at++;
-    for (int i = 0; i < 4; i++, s->at++)
-        if (s->at == s->end || hex_value(*s->at) < 0)
-            return false;
+    *ret = root;
+    return 0;
+}
+
+int json_read(struct json *json, const char *bytes, size_t length, struct errtext *err)
+{
+    if (length == 0)
+        return errtext_set(err, -EINVAL, "empty, not JSON");
+    char *text = cJSON_malloc(length + 1);
+    if (text == NULL)
+        return errtext_set(err, -ENOMEM, "no memory for JSON of %zu bytes", length);
+    memcpy(text, bytes, length);
+    text[length] = '\0';
+    cJSON *root = NULL;
+    int outcome = prepare(text, length, err);
+    if (outcome == 0)
+        outcome = parse(text, length, &root, err);
+    if (outcome != 0) {
+        cJSON_free(text);
+        return outcome;
+    }
+    *json = (struct json){.text = text, .root = root};
+    return 0;
+}
+
+void json_finish(struct json *json)
+{
+    if (json == NULL)
+        return;
+    cJSON_Delete(json->root);
+    cJSON_free(json->text);
+    *json = (struct json){.text = NULL, .root = NULL};
+}
+
+struct json_value json_root(const struct json *json)
+{
+    return (struct json_value){.json = json, .item = json->root};
+}
+
+enum json_kind json_kind_of(struct json_value value)
+{
+    switch (value.item->type & 0xFF) {
+    case cJSON_False:
+        return JSON_FALSE;
+    case cJSON_True:
+        return JSON_TRUE;
+    case cJSON_Number:
+        return JSON_NUMBER;
+    case cJSON_String:
+        return JSON_STRING;
+    case cJSON_Array:
+        return JSON_ARRAY;
+    case cJSON_Object:
+        return JSON_OBJECT;
+    default:
+        return JSON_NULL;
+    }
+}
+
+int json_member(struct json_value object, const char *name, struct json_value *ret)
+{
+    if (!cJSON_IsObject(object.item))
+        return JSON_ABSENT;
+    const cJSON *found = NULL;
+    for (const cJSON *member = object.item->child; member != NULL; member = member->next) {
+        if (strcmp(member->string, name) != 0)
+            continue;
+        if (found != NULL)
+            return JSON_DOUBLED;
+        found = member;
+    }
+    if (found == NULL)
+        return JSON_ABSENT;
+    *ret = (struct json_value){.json = object.json, .item = found};
+    return 0;
+}
+
+bool json_next(struct json_value container, struct json_value *at)
+{
+    const cJSON *next = at->item == NULL ? container.item->child : at->item->next;
+    if (next == NULL)
+        return false;
+    *at = (struct json_value){.json = container.json, .item = next};
     return true;
 }
 
-static bool take_string(struct scan *s)
+int json_add_string(struct json_value value, struct text *t)
 {
-    if (!take(s, '"'))
-        return false;
-    while (s->at < s->end) {
-        if (take(s, '"'))
+    if (!cJSON_IsString(value.item))
+        return -EINVAL;
+    text_add_line(t, value.item->valuestring, strlen(value.item->valuestring));
+    return 0;
+}
+
+/* Counts the numbers before `wanted`, from `item` on and below it; true where it was reached. */
+static bool count_numbers(const cJSON *item, const cJSON *wanted, size_t *count)
+{
+    for (; item != NULL; item = item->next) {
+        if (item == wanted)
             return true;
-        if (take(s, '\\')) {
-            if (!take_escape(s))
-                return false;
-        } else if ((unsigned char)*s->at < 0x20) {
-            return false;
-        } else {
-            s->at++;
-        }
+        if (cJSON_IsNumber(item))
+            ++*count;
+        if (count_numbers(item->child, wanted, count))
+            return true;
     }
     return false;
 }
 
-static bool take_name(struct scan *s)
-{
-    skip_spaces(s);
-    if (!take_string(s))
-        return false;
-    skip_spaces(s);
-    return take(s, ':');
-}
-
-static bool in_object(const struct scan *s)
-{
-    return s->depth > 0 && (s->objects >> (s->depth - 1) & 1) != 0;
-}
-
-static void push(struct scan *s, bool object)
-{
-    uint64_t bit = UINT64_C(1) << s->depth;
-    s->objects = object ? s->objects | bit : s->objects & ~bit;
-    s->depth++;
-}
-
-/* Outcomes of the two steps of the walk. */
-enum step {
-    STEP_VALUE, /* a value must follow */
-    STEP_AFTER, /* a value is whole */
-    STEP_END,   /* the outermost one is */
-    STEP_BAD,
-    STEP_DEEP,
-};
-
-static enum step open_container(struct scan *s, bool object)
-{
-    s->at++;
-    if (s->depth == JSON_DEPTH_MAX)
-        return STEP_DEEP;
-    skip_spaces(s);
-    if (take(s, object ? '}' : ']'))
-        return STEP_AFTER;
-    push(s, object);
-    if (object && !take_name(s))
-        return STEP_BAD;
-    return STEP_VALUE;
-}
-
-static enum step step_value(struct scan *s)
-{
-    skip_spaces(s);
-    if (s->at == s->end)
-        return STEP_BAD;
-    bool good;
-    switch (*s->at) {
-    case '{':
-    case '[':
-        return open_container(s, *s->at == '{');
-    case '"':
-        good = take_string(s);
-        break;
-    case 'n':
-        good = take_word(s, "null");
-        break;
-    case 't':
-        good = take_word(s, "true");
-        break;
-    case 'f':
-        good = take_word(s, "false");
-        break;
-    default:
-        good = take_number(s);
-        break;
-    }
-    return good ? STEP_AFTER : STEP_BAD;
-}
-
-static enum step step_after(struct scan *s)
-{
-    if (s->depth == 0)
-        return STEP_END;
-    skip_spaces(s);
-    bool object = in_object(s);
-    if (take(s, ','))
-        return !object || take_name(s) ? STEP_VALUE : STEP_BAD;
-    if (!take(s, object ? '}' : ']'))
-        return STEP_BAD;
-    s->depth--;
-    return STEP_AFTER;
-}
-
-static enum json_kind kind_of(char first)
-{
-    switch (first) {
-    case '{':
-        return JSON_OBJECT;
-    case '[':
-        return JSON_ARRAY;
-    case '"':
-        return JSON_STRING;
-    case 'n':
-        return JSON_NULL;
-    case 't':
-        return JSON_TRUE;
-    case 'f':
-        return JSON_FALSE;
-    default:
-        return JSON_NUMBER;
-    }
-}
-
-int json_read(const char *bytes, size_t length, struct json *ret, struct errtext *err)
-{
-    if (length == 0)
-        return errtext_set(err, -EINVAL, "empty, not JSON");
-    struct scan s = {.start = bytes, .at = bytes, .end = bytes + length};
-    skip_spaces(&s);
-    const char *first = s.at;
-    enum step step = STEP_VALUE;
-    while (step == STEP_VALUE || step == STEP_AFTER)
-        step = step == STEP_VALUE ? step_value(&s) : step_after(&s);
-    if (step == STEP_DEEP)
-        return errtext_set(err, -E2BIG, "JSON nested deeper than %d levels", JSON_DEPTH_MAX);
-    const char *last = s.at;
-    if (step == STEP_END)
-        skip_spaces(&s);
-    if (step == STEP_BAD || s.at != s.end)
-        return errtext_set(err, -EINVAL, "%s at byte %zu of %zu",
-                           s.at == s.end ? "JSON that ends too early" : "not JSON",
-                           (size_t)(s.at - s.start) + 1, length);
-    *ret = (struct json){kind_of(*first), first, (size_t)(last - first)};
-    return 0;
-}
-
-/* From here on the text is known to be good: an end is always found. */
-
 static const char *string_end(const char *quote)
 {
     const char *at = quote + 1;
-    while (*at != '"')
+    while (*at != '"' && *at != '\0')
         at += *at == '\\' ? 2 : 1;
-    return at + 1;
+    return *at == '"' ? at + 1 : at;
 }
 
-static const char *value_end(const char *at)
+/* The number of a good text before which `before` others stand; its end too. NULL: none. */
+static const char *find_number(const char *text, size_t before, const char **ret_end)
 {
-    if (*at == '"')
-        return string_end(at);
-    if (*at != '{' && *at != '[') {
-        while (is_digit(*at) || (*at >= 'a' && *at <= 'z') || *at == '-' || *at == '+' || *at == '.'
-               || *at == 'E')
-            at++;
-        return at;
-    }
-    int depth = 0;
-    do {
+    const char *at = text;
+    while (*at != '\0') {
         if (*at == '"') {
             at = string_end(at);
-            continue;
-        }
-        if (*at == '{' || *at == '[')
-            depth++;
-        else if (*at == '}' || *at == ']')
-            depth--;
-        at++;
-    } while (depth > 0);
-    return at;
-}
-
-static const char *past_spaces(const char *at)
-{
-    while (is_space(*at))
-        at++;
-    return at;
-}
-
-static struct json value_at(const char *at)
-{
-    return (struct json){kind_of(*at), at, (size_t)(value_end(at) - at)};
-}
-
-struct json_cursor json_open(const struct json *container)
-{
-    if (container->kind != JSON_OBJECT && container->kind != JSON_ARRAY)
-        return (struct json_cursor){.at = NULL, .object = false};
-    return (struct json_cursor){.at = past_spaces(container->bytes + 1),
-                                .object = container->kind == JSON_OBJECT};
-}
-
-bool json_next(struct json_cursor *cursor, struct json *ret_name, struct json *ret_value)
-{
-    const char *at = cursor->at;
-    if (at == NULL || *at == '}' || *at == ']')
-        return false;
-    if (cursor->object) {
-        struct json name = value_at(at);
-        if (ret_name != NULL)
-            *ret_name = name;
-        at = past_spaces(past_spaces(at + name.length) + 1); /* over the colon */
-    }
-    *ret_value = value_at(at);
-    at = past_spaces(at + ret_value->length);
-    cursor->at = *at == ',' ? past_spaces(at + 1) : at;
-    return true;
-}
-
-int json_member(const struct json *object, const char *name, struct json *ret)
-{
-    if (object->kind != JSON_OBJECT)
-        return JSON_ABSENT;
-    struct json_cursor cursor = json_open(object);
-    struct json key;
-    struct json value;
-    struct json found;
-    int count = 0;
-    while (json_next(&cursor, &key, &value)) {
-        if (!json_is(&key, name))
-            continue;
-        if (++count == 2)
-            return JSON_DOUBLED;
-        found = value;
-    }
-    if (count == 0)
-        return JSON_ABSENT;
-    *ret = found;
-    return 0;
-}
-
-static uint32_t hex4(const char *at)
-{
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++)
-        value = value << 4 | (uint32_t)hex_value(at[i]);
-    return value;
-}
-
-static void add_character(struct text *t, uint32_t c)
-{
-    if (c == 0 || (c >= 0xD800 && c <= 0xDFFF))
-        c = 0xFFFD;
-    char bytes[4];
-    size_t length;
-    if (c < 0x80) {
-        bytes[0] = (char)c;
-        length = 1;
-    } else if (c < 0x800) {
-        bytes[0] = (char)(0xC0 | c >> 6);
-        bytes[1] = (char)(0x80 | (c & 0x3F));
-        length = 2;
-    } else if (c < 0x10000) {
-        bytes[0] = (char)(0xE0 | c >> 12);
-        bytes[1] = (char)(0x80 | (c >> 6 & 0x3F));
-        bytes[2] = (char)(0x80 | (c & 0x3F));
-        length = 3;
-    } else {
-        bytes[0] = (char)(0xF0 | c >> 18);
-        bytes[1] = (char)(0x80 | (c >> 12 & 0x3F));
-        bytes[2] = (char)(0x80 | (c >> 6 & 0x3F));
-        bytes[3] = (char)(0x80 | (c & 0x3F));
-        length = 4;
-    }
-    text_add_bytes(t, bytes, length);
-}
-
-/* At the 'u' of an escape; returns what stands behind it, a surrogate pair taken as one. */
-static const char *add_unicode(struct text *t, const char *at)
-{
-    uint32_t c = hex4(at + 1);
-    at += 5;
-    if (c >= 0xD800 && c <= 0xDBFF && at[0] == '\\' && at[1] == 'u') {
-        uint32_t low = hex4(at + 2);
-        if (low >= 0xDC00 && low <= 0xDFFF) {
-            c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-            at += 6;
-        }
-    }
-    add_character(t, c);
-    return at;
-}
-
-/* At the character behind the backslash. */
-static const char *add_escape(struct text *t, const char *at)
-{
-    static const char letters[] = "bfnrt";
-    static const char meanings[] = "\b\f\n\r\t";
-    if (*at == 'u')
-        return add_unicode(t, at);
-    const char *letter = strchr(letters, *at);
-    text_add_char(t, letter != NULL ? meanings[letter - letters] : *at);
-    return at + 1;
-}
-
-void json_add_string(const struct json *string, struct text *t)
-{
-    if (string->kind != JSON_STRING)
-        return;
-    const char *at = string->bytes + 1;
-    const char *end = string->bytes + string->length - 1;
-    while (at < end && !t->cut) {
-        const char *run = at;
-        while (at < end && *at != '\\')
+        } else if (*at == '-' || is_digit(*at)) {
+            const char *end = at + strspn(at, "+-.0123456789Ee");
+            if (before-- == 0) {
+                *ret_end = end;
+                return at;
+            }
+            at = end;
+        } else {
             at++;
-        text_add_bytes(t, run, (size_t)(at - run));
-        if (at < end)
-            at = add_escape(t, at + 1);
+        }
     }
+    return NULL;
 }
 
-bool json_is(const struct json *value, const char *string)
+static int parse_int64(const char *at, const char *end, int64_t *ret)
 {
-    if (value->kind != JSON_STRING)
-        return false;
-    char buffer[JSON_NAME_MAX + 1];
-    struct text t = text_over(buffer, sizeof buffer);
-    json_add_string(value, &t);
-    return !t.cut && strcmp(buffer, string) == 0;
-}
-
-int json_int64(const struct json *value, int64_t *ret)
-{
-    const char *at = value->bytes;
-    const char *end = at + value->length;
-    if (value->kind == JSON_STRING) {
-        at++;
-        end--;
-    } else if (value->kind != JSON_NUMBER) {
-        return -EINVAL;
-    }
     bool negative = at < end && *at == '-';
     if (negative)
         at++;
@@ -466,6 +249,30 @@ int json_int64(const struct json *value, int64_t *ret)
     }
     if (beyond)
         return -ERANGE;
+    *ret = number;
+    return 0;
+}
+
+int json_int64(struct json_value value, int64_t *ret)
+{
+    const cJSON *item = value.item;
+    if (cJSON_IsString(item))
+        return parse_int64(item->valuestring, item->valuestring + strlen(item->valuestring), ret);
+    if (!cJSON_IsNumber(item))
+        return -EINVAL;
+    size_t before = 0;
+    const char *end = NULL;
+    const char *digits = count_numbers(value.json->root, item, &before)
+                             ? find_number(value.json->text, before, &end)
+                             : NULL;
+    if (digits == NULL)
+        return -EINVAL;
+    int64_t number;
+    int outcome = parse_int64(digits, end, &number);
+    if (outcome != 0)
+        return outcome;
+    if ((double)number != item->valuedouble)
+        return -EINVAL;
     *ret = number;
     return 0;
 }

@@ -1,12 +1,15 @@
 /*
- * A strict reader of JSON (RFC 8259) that works in place: it allocates nothing, keeps nothing and
- * reads numbers from their digits, so that 64-bit integers stay exact.
+ * Outside JSON, read strictly: cJSON's tree behind accessors that do not let doubt through.
  *
- * json_read checks the whole text once; the values found afterwards are spans of that text, valid
- * as long as it is. Names that stand twice in an object are not an error of the text:
- * json_member reports them.
+ * json_read checks and reads a whole text and owns what it makes; a value is a place in it, valid
+ * until json_finish, and passed as it is. The outside's text is not needed afterwards.
  *
- * Strings may hold bytes that are not UTF-8; whoever takes text out cleans it.
+ * Refused beyond what cJSON refuses: a zero byte or any other control character that is no blank,
+ * a byte order mark, anything behind the value, malformed \u escapes, more than JSON_DEPTH_MAX
+ * levels. Taken although RFC 8259 knows no such thing: numbers like 01 and 1. (json_int64 refuses
+ * them). Refused although RFC 8259 lets it pass: a lone surrogate.
+ *
+ * Names that stand twice in an object are not an error of the text: json_member reports them.
  */
 #pragma once
 
@@ -18,7 +21,18 @@
 #include <stdint.h>
 
 #define JSON_DEPTH_MAX 64 /* arrays and objects inside one another */
-#define JSON_NAME_MAX 64  /* longest name that json_member can look for */
+
+struct cJSON;
+
+struct json {
+    char *text;
+    struct cJSON *root;
+};
+
+struct json_value {
+    const struct json *json;
+    const struct cJSON *item;
+};
 
 enum json_kind {
     JSON_NULL,
@@ -30,45 +44,50 @@ enum json_kind {
     JSON_OBJECT,
 };
 
-/* A value of a checked text: from its first byte to its last, quotes and brackets included. */
-struct json {
-    enum json_kind kind;
-    const char *bytes;
-    size_t length;
-};
+/*
+ * Takes some 80 bytes of memory a value of the text, and the text's length once more; the caller
+ * bounds the length.
+ *
+ * Outcomes: 0, then json_finish is due; -EINVAL; -E2BIG for more than JSON_DEPTH_MAX levels;
+ * -ENOMEM; each with a text.
+ */
+int json_read(struct json *json, const char *bytes, size_t length, struct errtext *err) MUST_CHECK;
+void json_finish(struct json *json);
+
+struct json_value json_root(const struct json *json);
+enum json_kind json_kind_of(struct json_value value);
 
 /*
- * Outcomes: 0; -EINVAL with a text that names the byte (also for anything behind the value);
- * -E2BIG for more than JSON_DEPTH_MAX levels.
+ * The member of that name, in exactly that case.
+ *
+ * Outcomes: 0; JSON_ABSENT (also where `object` is none); JSON_DOUBLED.
  */
-int json_read(const char *bytes, size_t length, struct json *ret, struct errtext *err) MUST_CHECK;
-
-/* Outcomes: 0; JSON_ABSENT (also where `object` is none); JSON_DOUBLED. */
 #define JSON_ABSENT 1
 #define JSON_DOUBLED 2
-int json_member(const struct json *object, const char *name, struct json *ret) MUST_CHECK;
+int json_member(struct json_value object, const char *name, struct json_value *ret) MUST_CHECK;
 
 /*
- * The elements of an array or the members of an object, in order. json_next is false at the end;
- * `ret_name` may be NULL, and is left alone in an array.
+ * Steps through an array or the members of an object, in order; `at` begins zeroed:
+ *
+ *     struct json_value task = {NULL, NULL};
+ *     while (json_next(tasks, &task))
+ *
+ * False at the end, at once where `container` is none.
  */
-struct json_cursor {
-    const char *at;
-    bool object;
-};
-struct json_cursor json_open(const struct json *container);
-bool json_next(struct json_cursor *cursor, struct json *ret_name, struct json *ret_value);
+bool json_next(struct json_value container, struct json_value *at);
 
-/* Appends a string's characters, escapes resolved; \u0000 and lone surrogates become U+FFFD. */
-void json_add_string(const struct json *string, struct text *t);
-
-/* True where `value` is a string of exactly these characters (at most JSON_NAME_MAX bytes). */
-bool json_is(const struct json *value, const char *string);
+/*
+ * Appends a string as text_add_line does: one line of clean UTF-8. A \u0000 is U+FFFD there.
+ * What does not fit is the text's to tell (`cut`).
+ *
+ * Outcomes: 0; -EINVAL where the value is no string.
+ */
+int json_add_string(struct json_value value, struct text *t) MUST_CHECK;
 
 /*
  * A whole number, written as a number or as a string of its digits; no fraction, exponent or
- * leading zero.
+ * leading zero. Exact over all 64 bits.
  *
  * Outcomes: 0; -EINVAL; -ERANGE beyond 64 bits.
  */
-int json_int64(const struct json *value, int64_t *ret) MUST_CHECK;
+int json_int64(struct json_value value, int64_t *ret) MUST_CHECK;

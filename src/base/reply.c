@@ -1,13 +1,13 @@
 /*
  * See reply.h; the classes of the codes and what they mean to people are in reply_table.c.
  *
- * Happy path: the body is checked as one strict JSON text, then Response, Error, TaskId and
- * RequestId are looked up in it, each of which may stand there once. TaskId is read from its
- * digits: a double would lose those of a large one.
+ * Happy path: the body is read as one strict JSON text, then Response, Error, TaskId and RequestId
+ * are looked up in it, each of which may stand there once.
  *
  * Failure paths: whatever cannot be understood is ambiguous with the code Client.BadReply, since
- * the cloud may have acted before its answer was spoilt. The RequestId is then searched in the raw
- * bytes: support asks for it first.
+ * the cloud may have acted before its answer was spoilt; a body for which there is no memory is so
+ * under every status, since what it would have said may overrule the status. The RequestId is then
+ * searched in the raw bytes: support asks for it first.
  */
 #include "base/reply.h"
 
@@ -58,12 +58,11 @@ static bool is_id(const char *string)
     return at > string && *at == '\0';
 }
 
-static void keep_request_id(struct verdict *verdict, const struct json *value)
+static void keep_request_id(struct verdict *verdict, struct json_value value)
 {
     char id[REPLY_REQUEST_ID_MAX];
     struct text t = text_over(id, sizeof id);
-    json_add_string(value, &t);
-    if (!t.cut && is_id(id))
+    if (json_add_string(value, &t) == 0 && !t.cut && is_id(id))
         memcpy(verdict->request_id, id, sizeof id);
 }
 
@@ -91,35 +90,34 @@ static void salvage_request_id(struct verdict *verdict, const char *body, size_t
 }
 
 /* A member that counts as absent where it is null. Outcomes: 0; JSON_ABSENT; JSON_DOUBLED. */
-static int find(const struct json *object, const char *name, struct json *ret)
+static int find(struct json_value object, const char *name, struct json_value *ret)
 {
-    struct json value;
+    struct json_value value;
     int outcome = json_member(object, name, &value);
-    if (outcome == 0 && value.kind == JSON_NULL)
+    if (outcome == 0 && json_kind_of(value) == JSON_NULL)
         return JSON_ABSENT;
     if (outcome == 0)
         *ret = value;
     return outcome;
 }
 
-static int read_error(const struct json *error, struct answer *ret, struct errtext *err)
+static int read_error(struct json_value error, struct answer *ret, struct errtext *err)
 {
-    struct json code;
-    struct json message;
+    struct json_value code;
+    struct json_value message;
     struct text t = text_over(ret->code, sizeof ret->code);
     if (find(error, "Code", &code) != 0)
         return errtext_set(err, -EINVAL, "the reply's Error has no single Code");
-    json_add_string(&code, &t);
-    if (t.cut || !is_id(ret->code))
+    if (json_add_string(code, &t) != 0 || t.cut || !is_id(ret->code))
         return errtext_set(err, -EINVAL, "the reply's Error has an unreadable Code");
     t = text_over(ret->message, sizeof ret->message);
     if (find(error, "Message", &message) == 0)
-        json_add_string(&message, &t);
+        (void)!json_add_string(message, &t); /* without one it stays empty */
     ret->has_error = true;
     return 0;
 }
 
-static int read_task(const struct json *task, struct answer *ret, struct errtext *err)
+static int read_task(struct json_value task, struct answer *ret, struct errtext *err)
 {
     int64_t id;
     if (json_int64(task, &id) != 0 || id <= 0)
@@ -130,41 +128,56 @@ static int read_task(const struct json *task, struct answer *ret, struct errtext
 }
 
 /* The RequestId goes to the verdict at once: it is kept whatever else is wrong. */
-static int read_body(const struct exchange *exchange, struct verdict *verdict, struct answer *ret,
-                     struct errtext *err)
+static int read_response(struct json_value response, struct verdict *verdict, struct answer *ret,
+                         struct errtext *err)
 {
-    struct json root;
-    struct json response;
-    struct json value;
-    int outcome = json_read(exchange->body, exchange->body_length, &root, err);
-    if (outcome != 0) {
-        salvage_request_id(verdict, exchange->body, exchange->body_length);
-        return errtext_prefix(err, outcome, "the reply cannot be read");
-    }
-    outcome = find(&root, "Response", &response);
-    if (outcome == JSON_DOUBLED) {
-        salvage_request_id(verdict, exchange->body, exchange->body_length);
-        return errtext_set(err, -EINVAL, "the reply has two Responses");
-    }
-    if (outcome != 0 || response.kind != JSON_OBJECT)
-        return errtext_set(err, -EINVAL, "the reply is JSON without a Response");
-    if (find(&response, "RequestId", &value) == 0)
-        keep_request_id(verdict, &value);
-
-    int has_error = find(&response, "Error", &value);
+    struct json_value value;
+    int outcome;
+    if (find(response, "RequestId", &value) == 0)
+        keep_request_id(verdict, value);
+    int has_error = find(response, "Error", &value);
     if (has_error == JSON_DOUBLED)
         return errtext_set(err, -EINVAL, "the reply has two Errors");
-    if (has_error == 0 && (outcome = read_error(&value, ret, err)) != 0)
+    if (has_error == 0 && (outcome = read_error(value, ret, err)) != 0)
         return outcome;
-    int has_task = find(&response, "TaskId", &value);
+    int has_task = find(response, "TaskId", &value);
     if (has_task == JSON_DOUBLED)
         return errtext_set(err, -EINVAL, "the reply has two TaskIds");
-    if (has_task == 0 && (outcome = read_task(&value, ret, err)) != 0)
+    if (has_task == 0 && (outcome = read_task(value, ret, err)) != 0)
         return outcome;
     if (has_task == 0 && has_error == 0)
         return errtext_set(err, -EINVAL, "the reply has both an Error (%s) and a TaskId",
                            ret->code);
     return 0;
+}
+
+static int read_root(struct json_value root, const struct exchange *exchange,
+                     struct verdict *verdict, struct answer *ret, struct errtext *err)
+{
+    struct json_value response;
+    int outcome = find(root, "Response", &response);
+    if (outcome == JSON_DOUBLED) {
+        salvage_request_id(verdict, exchange->body, exchange->body_length);
+        return errtext_set(err, -EINVAL, "the reply has two Responses");
+    }
+    if (outcome != 0 || json_kind_of(response) != JSON_OBJECT)
+        return errtext_set(err, -EINVAL, "the reply is JSON without a Response");
+    return read_response(response, verdict, ret, err);
+}
+
+/* Outcomes: 0; -ENOMEM; another failure for a body that cannot be understood. */
+static int read_body(const struct exchange *exchange, struct verdict *verdict, struct answer *ret,
+                     struct errtext *err)
+{
+    struct json json;
+    int outcome = json_read(&json, exchange->body, exchange->body_length, err);
+    if (outcome != 0) {
+        salvage_request_id(verdict, exchange->body, exchange->body_length);
+        return errtext_prefix(err, outcome, "the reply cannot be read");
+    }
+    outcome = read_root(json_root(&json), exchange, verdict, ret, err);
+    json_finish(&json);
+    return outcome;
 }
 
 /*
@@ -225,7 +238,7 @@ static void judge_answered(const struct exchange *exchange, struct verdict *verd
     struct answer answer = {.has_error = false, .has_task = false};
     struct errtext err = {.text = ""};
     int outcome = read_body(exchange, verdict, &answer, &err);
-    if (exchange->http_status != HTTP_OK) {
+    if (exchange->http_status != HTTP_OK && outcome != -ENOMEM) {
         judge_gateway(&answer, verdict);
         return;
     }

@@ -8,7 +8,8 @@
  * understood) and "HTTP.<status>" for an answer of a gateway that the API did not write.
  *
  * Any bytes end in a verdict: truncated, deeply nested, duplicate-keyed, not UTF-8, megabytes.
- * Nothing is allocated.
+ * Memory is taken for the call alone; where there is none for a body, the verdict is ambiguous
+ * under every status.
  */
 #pragma once
 

@@ -26,7 +26,7 @@ PURE_HEADERS = {
 # A header of a library or of the clock, and the files that own it.
 OWNERS = (
     ("openssl/*", ("base/digest.c",)),
-    ("cjson/*", ("base/reply*.c", "ports/credentials_*.c", "ports/control_socket*.c", "ctl/*.c")),
+    ("cjson/*", ("base/json.c",)),
     ("curl/*", ("ports/http_curl*",)),
     ("yaml.h", ("ports/config_yaml*",)),
     ("sqlite3.h", ("ports/ledger_sqlite*",)),

@@ -110,7 +110,8 @@ class Includes(Planted):
     def test_libraries(self):
         self.each([
             ("src/base/tc3.c", "<openssl/evp.h>", "base/digest.c"),
-            ("src/base/text.c", "<cjson/cJSON.h>", "base/reply"),
+            ("src/base/reply.c", "<cjson/cJSON.h>", "base/json.c"),
+            ("src/ctl/verb_status.c", "<cjson/cJSON.h>", "base/json.c"),
             ("src/base/civil.c", "<time.h>", "clock_system"),
             ("src/base/civil.c", "<unistd.h>", "not for base"),
             ("src/engine/plan2.c", "<uv.h>", "daemon"),
@@ -123,7 +124,7 @@ class Includes(Planted):
 
     def test_owners_and_comments_pass(self):
         self.plant("src/base/digest.c", "/* . */\n#include <openssl/evp.h>\n")
-        self.plant("src/base/reply_json.c", '/* #include "ports/x.h" */\n#include <cjson/cJSON.h>\n')
+        self.plant("src/base/json.c", '/* #include "ports/x.h" */\n#include <cjson/cJSON.h>\n')
         self.assertEqual(self.found("includes"), [])
 
     def test_a_file_beside_the_floors(self):
@@ -163,10 +164,13 @@ class Symbols(Planted):
 
     def test_a_library_outside_its_file(self):
         self.archive("base", "digest.c", "int EVP_sha256(); int digest(void) { return EVP_sha256(); }")
-        self.archive("base", "reply.c", "int cJSON_Parse(); int reply(void) { return cJSON_Parse(); }")
+        self.archive("base", "json.c", "int cJSON_Parse(); int json(void) { return cJSON_Parse(); }")
         self.assertEqual(self.found("symbols"), [])
         self.archive("base", "tc3.c", "int EVP_sha512(); int tc3(void) { return EVP_sha512(); }")
         self.assert_finds("symbols", "tc3.c.o calls EVP_sha512")
+        self.archive("base", "tc3.c", "")
+        self.archive("base", "reply.c", "int cJSON_Delete(); int reply(void) { return cJSON_Delete(); }")
+        self.assert_finds("symbols", "reply.c.o calls cJSON_Delete")
 
     def test_base_calls_nothing_of_the_engine(self):
         self.archive("base", "planted.c", "int plan(); int planted(void) { return plan(); }")

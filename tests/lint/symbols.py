@@ -23,7 +23,7 @@ INSERTED = re.compile(r"^(__(asan|ubsan|tsan|msan|lsan|sanitizer|sancov|gcov)_|_
 
 # A library's functions, and the objects that may call them.
 LIBRARIES = (
-    (re.compile(r"^cJSON_"), re.compile(r"^(base/)?reply\w*\.c\.o$")),
+    (re.compile(r"^cJSON_"), re.compile(r"^json\.c\.o$")),
     (re.compile(r"^(EVP|HMAC|SHA256|OSSL|OPENSSL|CRYPTO|ERR)_"), re.compile(r"^digest\.c\.o$")),
 )
 

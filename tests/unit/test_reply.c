@@ -7,6 +7,8 @@
 #include "base/reply.h"
 #include "base/text.h"
 
+#include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -190,6 +192,11 @@ static void a_task_id_is_accepted_in_both_spellings(void **state)
          "\"More\" : 1 }\r\n",
          1},
         {"{\"Response\":{\"Error\":null,\"TaskId\":5" WITH_ID, 5},
+        {"{\"A\":1,\"Response\":{\"B\":\"\\\"TaskId\\\":2\",\"C\":[3,-4.5],\"TaskId\":"
+         "9007199254740993" WITH_ID,
+         INT64_C(9007199254740993)},
+        {"{\"TaskId\":9007199254740992,\"Response\":{\"TaskId\":9007199254740993" WITH_ID,
+         INT64_C(9007199254740993)},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct verdict verdict = judge(200, rows[i].body);
@@ -494,6 +501,48 @@ static void megabytes_end_in_a_verdict(void **state)
     free(body);
 }
 
+static int allocations_left;
+
+static void *failing_malloc(size_t size)
+{
+    if (allocations_left-- > 0)
+        return malloc(size);
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Whatever the status says: a body that could not be read may have overruled it. */
+static void without_memory_it_is_ambiguous(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        enum verdict_class class; /* with memory */
+    } rows[] = {
+        {200, "{\"Response\":{\"TaskId\":6954227" WITH_ID, VERDICT_ACCEPTED},
+        {200, "{\"Response\":{\"Error\":{\"Code\":\"InvalidParameter\"}" WITH_ID, VERDICT_FINAL},
+        {400, "{\"Response\":{\"Error\":{\"Code\":\"ServiceUnavailable\"}" WITH_ID, VERDICT_BUSY},
+        {429, "{\"Response\":{\"TaskId\":6954227" WITH_ID, VERDICT_AMBIGUOUS},
+        {404, "{\"Response\":{\"New\":0" WITH_ID, VERDICT_FINAL},
+    };
+    cJSON_Hooks hooks = {.malloc_fn = failing_malloc, .free_fn = free};
+    cJSON_InitHooks(&hooks);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        for (int given = 0; given < 4; given++) {
+            allocations_left = given;
+            struct verdict verdict = judge(rows[i].status, rows[i].body);
+            assert_int_equal(verdict.class, VERDICT_AMBIGUOUS);
+            assert_string_equal(verdict.code, "Client.BadReply");
+            assert_non_null(strstr(verdict.message, "no memory"));
+            assert_string_equal(verdict.request_id, ID);
+        }
+        allocations_left = 100;
+        assert_int_equal(judge(rows[i].status, rows[i].body).class, rows[i].class);
+    }
+    cJSON_InitHooks(NULL);
+}
+
 /* Random damage to a good body: always a verdict, and its task only where it still stands there. */
 static void damage_is_judged(void **state)
 {
@@ -548,6 +597,7 @@ int main(void)
         cmocka_unit_test(ids_that_cannot_be_kept_whole_are_dropped),
         cmocka_unit_test(long_codes_are_not_cut),
         cmocka_unit_test(megabytes_end_in_a_verdict),
+        cmocka_unit_test(without_memory_it_is_ambiguous),
         cmocka_unit_test(damage_is_judged),
         cmocka_unit_test(a_mistyped_code_has_a_neighbour),
         cmocka_unit_test(classes_have_names),
