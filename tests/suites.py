@@ -30,7 +30,7 @@ JOBS = "2"
 # Limits in seconds; a nightly run has NIGHTLY times as much.
 MESON_SUITES = {"unit": 240, "lint": 120, "sim": 300, "fuzz-corpus": 120, "integration-c": 240}
 PYTHON_LIMIT = 420
-STATIC_LIMIT = 300
+STATIC_LIMIT = 480
 SMOKE_LIMIT = 300
 NIGHTLY = 40
 

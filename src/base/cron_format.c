@@ -72,6 +72,7 @@ static void add_range(struct text *t, int first, int last)
 
 static bool holds(uint64_t set, int value)
 {
+    assert(value >= 0 && value < 64);
     return (set >> value & 1) != 0;
 }
 

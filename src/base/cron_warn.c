@@ -6,6 +6,7 @@
  */
 #include "base/cron_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ static bool steps_unevenly(const char *item, size_t length, const struct cron_fi
     int step = 0;
     for (const char *p = slash + 1; p < item + length; p++)
         step = step * 10 + (*p - '0');
+    assert(step > 0);
     if (field->size % step == 0)
         return false;
     if (*item == '*')

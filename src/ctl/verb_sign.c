@@ -79,7 +79,8 @@ static int read_stream(FILE *stream, const char *name, struct sign_body *ret)
                    ? ctl_complain(CTL_BAD_DATA, "%s: a body is at most %d bytes", name, BODY_MAX)
                    : ctl_complain(CTL_FAILED, "%s: %s", name, strerror(errno));
     }
-    *ret = (struct sign_body){bytes, length};
+    ret->bytes = bytes;
+    ret->length = length;
     return CTL_GO_ON;
 }
 
@@ -100,7 +101,8 @@ static int read_body(const char *body, struct sign_body *ret)
     char *bytes = strdup(body);
     if (bytes == NULL)
         return ctl_complain(CTL_FAILED, "out of memory");
-    *ret = (struct sign_body){bytes, length};
+    ret->bytes = bytes;
+    ret->length = length;
     return CTL_GO_ON;
 }
 
@@ -195,7 +197,7 @@ static int sign_with(const struct sign_options *options, struct sign_keys *keys,
                      struct sign_body *body, struct tc3_signature *ret)
 {
     struct sign_headers headers = {.count = 0};
-    int64_t timestamp;
+    int64_t timestamp = 0;
     int exit_code = read_timestamp(options->timestamp, &timestamp);
     if (exit_code == CTL_GO_ON)
         exit_code = read_headers(options, timestamp, &headers);

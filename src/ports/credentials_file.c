@@ -8,6 +8,7 @@
  */
 #include "ports/credentials_source.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -240,6 +241,7 @@ int credentials_file_read(const char *path, const char *profile, struct found_ke
     (void)close(fd);
     if (outcome != 0)
         return outcome;
+    assert(bytes != NULL);
     outcome = credentials_file_parse(bytes, length, path, profile, ret, err);
     secret_wipe(bytes, KEY_FILE_MAX + 1);
     free(bytes);

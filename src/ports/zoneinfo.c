@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -112,10 +113,11 @@ static int unknown_zone(const char *directory, const char *name, struct errtext 
         char path[PATH_SIZE];
         struct text t = text_over(path, sizeof path);
         text_addf(&t, "%s/%s", directory, indexes[i]);
-        char *bytes;
-        size_t length;
+        char *bytes = NULL;
+        size_t length = 0;
         if (t.cut || read_file(path, INDEX_FILE_MAX, &bytes, &length) != 0)
             continue;
+        assert(bytes != NULL);
         const char *near = nearest(name, names, names_in_index(bytes, i == 0, names));
         if (near != NULL)
             outcome = errtext_set(err, -ENOENT, "no such zone; did you mean %s?", near);
@@ -136,8 +138,8 @@ int zoneinfo_load(void *context, const char *name, struct zone **ret, struct err
     text_addf(&t, "%s/%s", zoneinfo->directory, name);
     if (t.cut)
         return errtext_set(err, -EINVAL, "the path of the zones is too long");
-    char *bytes;
-    size_t length;
+    char *bytes = NULL;
+    size_t length = 0;
     int outcome = read_file(path, ZONE_FILE_MAX, &bytes, &length);
     if (outcome == -ENOENT || outcome == -ENOTDIR)
         return unknown_zone(zoneinfo->directory, name, err);
@@ -149,6 +151,7 @@ int zoneinfo_load(void *context, const char *name, struct zone **ret, struct err
         return outcome;
     if (outcome != 0)
         return errtext_set(err, -EIO, "its file cannot be read: %s", strerror(-outcome));
+    assert(bytes != NULL);
     outcome = zone_parse((const uint8_t *)bytes, length, ret, err);
     free(bytes);
     return outcome;

@@ -222,6 +222,13 @@ class Size(Planted):
         self.append("src/base/heap.c", "struct s {\n" + "    int (*f)(int);\n" * 90 + "};\n")
         self.assertEqual(self.found("size"), [])
 
+    def test_tables_inside_functions(self):
+        table = "    static const struct t cases[] = {\n" + "        {1, {2, 3}},\n" * 90 + "    };\n"
+        self.append("src/base/heap.c", "static int long_one(int a)\n{\n" + table + "    a++;\n" * 65 + "}\n")
+        self.assertEqual(self.found("size"), [])
+        self.append("src/base/heap.c", "static int long_two(int a)\n{\n" + table + "    a++;\n" * 66 + "}\n")
+        self.assert_finds("size", "long_two() has 71 lines")
+
     def test_scanner(self):
         text = (
             "#define M(x) {\n"
@@ -231,7 +238,7 @@ class Size(Planted):
             "enum e { A, B };\n"
             "void second(void) {}\n"
         )
-        self.assertEqual(functions(text), [("first", 4, 8), ("second", 10, 10)])
+        self.assertEqual(functions(text), [("first", 4, 8, 0), ("second", 10, 10, 0)])
 
     def test_blank_keeps_lines(self):
         text = "a /* b\n c */ \"d\\\"e\" 'f' // g\nh"
@@ -287,6 +294,13 @@ class Map(Planted):
         self.plant("src/base/zone.c", "/* . */\n")
         self.plant("src/ports/http_curl_loop.c", "/* . */\n")
         self.assert_finds("map", "does not name base/zone")
+
+    def test_a_family(self):
+        self.plant("src/ctl/verb_sign.c", "/* . */\n")
+        self.append("src/README.md", "\n`ctl/verb_*`\n")
+        self.assertEqual(self.found("map"), [])
+        self.append("src/README.md", "\n`ctl/page_*`\n")
+        self.assert_finds("map", "ctl/page_* is not a file")
 
     def test_no_map(self):
         (self.root / "src/README.md").unlink()

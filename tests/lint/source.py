@@ -83,27 +83,32 @@ def without_directives(code):
 
 
 def functions(text):
-    """(name, first line, last line) of each function with a body; signature and body count."""
+    """(name, first line, last line, lines inside initialisers) of each function with a body."""
     code = without_directives(blank(text))
     found = []
     depth = 0
     start = 0  # where the declaration at the top level began
     name = None
+    table = None  # (depth, offset) of the outermost initialiser that is open in a function
+    table_lines = 0
     for match in re.finditer(r"[{};]", code):
         mark, at = match.group(0), match.start()
         if mark == "{":
             if depth == 0:
-                name = function_name(code[start:at])
+                name, table, table_lines = function_name(code[start:at]), None, 0
+            elif table is None and re.search(r"=\s*$", code[max(0, at - 80) : at]):
+                table = (depth, at)
             depth += 1
-            continue
-        if mark == "}":
+        elif mark == "}":
             depth = max(0, depth - 1)
+            if table is not None and table[0] == depth:
+                table_lines += max(0, code.count("\n", table[1], at) - 1)
+                table = None
             if depth == 0 and name is not None:
                 begin = start + len(code[start:at]) - len(code[start:at].lstrip())
-                found.append((name, line_of(code, begin), line_of(code, at)))
+                found.append((name, line_of(code, begin), line_of(code, at), table_lines))
                 start, name = at + 1, None
-                continue
-        if mark == ";" and depth == 0:
+        elif depth == 0:
             start = at + 1
     return found
 

@@ -120,7 +120,7 @@ static int twin_send(void *context, const struct transport_request *request, str
     m->rate = sim->world.generations[sim->generation].per_second;
     m->stamp_s = strtoll(header(request, "X-TC-Timestamp"), NULL, 10);
     m->deadline_at = sim->clock.now + request->timeout_us * NS_PER_US;
-    m->fate = draw_fate(sim);
+    m->fate = (int)draw_fate(sim);
     cloud->in_flight++;
     uint64_t index = (uint64_t)(m - cloud->messages);
     int64_t leave_us = dice_range(&cloud->dice, 0, sim->faults->leave_max_us);

@@ -91,38 +91,40 @@ static void check_bad(const struct bad *rows, size_t count)
 
 /* ---- good files ---- */
 
+static const char full_file[] = "region: ap-guangzhou\n"
+                                "timezone: Asia/Shanghai\n"
+                                "endpoint: nearest\n"
+                                "language: zh-CN\n"
+                                "proxy: http://proxy:3128\n"
+                                "tls: {ca_file: /etc/ca.pem}\n"
+                                "credentials: {provider: file, file: /k, profile: backup}\n"
+                                "rate_limit: {per_second: 10, burst: 2}\n"
+                                "requests: {connect_timeout: 250ms, timeout: 1m, max_in_flight: "
+                                "7}\n"
+                                "state_dir: /s\n"
+                                "log: {target: stderr, level: debug, format: json}\n"
+                                "schedules:\n"
+                                "  nightly:\n"
+                                "    cron: \"0 3 * * *\"\n"
+                                "    timezone: Europe/Berlin\n"
+                                "    spread: 30m\n"
+                                "    catch_up: none\n"
+                                "    start_within: 4h\n"
+                                "    remark: \"every night \xE6\xAF\x8F\"\n"
+                                "    storage_days: 7\n"
+                                "    paused: true\n"
+                                "    instances:\n"
+                                "      - crs-5a4py64p\n"
+                                "      - {id: crs-9xkq2m7d, region: ap-shanghai-fsi, remark: "
+                                "ledger, storage_days: 30}\n"
+                                "  six.hourly:\n"
+                                "    every: 6h\n"
+                                "    instances: [crs-5a4py64p]\n";
+
 static void a_full_file_becomes_its_config(void **state)
 {
     (void)state;
-    struct config *c = load_good("region: ap-guangzhou\n"
-                                 "timezone: Asia/Shanghai\n"
-                                 "endpoint: nearest\n"
-                                 "language: zh-CN\n"
-                                 "proxy: http://proxy:3128\n"
-                                 "tls: {ca_file: /etc/ca.pem}\n"
-                                 "credentials: {provider: file, file: /k, profile: backup}\n"
-                                 "rate_limit: {per_second: 10, burst: 2}\n"
-                                 "requests: {connect_timeout: 250ms, timeout: 1m, max_in_flight: "
-                                 "7}\n"
-                                 "state_dir: /s\n"
-                                 "log: {target: stderr, level: debug, format: json}\n"
-                                 "schedules:\n"
-                                 "  nightly:\n"
-                                 "    cron: \"0 3 * * *\"\n"
-                                 "    timezone: Europe/Berlin\n"
-                                 "    spread: 30m\n"
-                                 "    catch_up: none\n"
-                                 "    start_within: 4h\n"
-                                 "    remark: \"every night \xE6\xAF\x8F\"\n"
-                                 "    storage_days: 7\n"
-                                 "    paused: true\n"
-                                 "    instances:\n"
-                                 "      - crs-5a4py64p\n"
-                                 "      - {id: crs-9xkq2m7d, region: ap-shanghai-fsi, remark: "
-                                 "ledger, storage_days: 30}\n"
-                                 "  six.hourly:\n"
-                                 "    every: 6h\n"
-                                 "    instances: [crs-5a4py64p]\n");
+    struct config *c = load_good(full_file);
     assert_string_equal(lines, "");
     assert_string_equal(c->language, "zh-CN");
     assert_string_equal(c->proxy, "http://proxy:3128");
