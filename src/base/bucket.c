@@ -150,6 +150,16 @@ void bucket_return(struct bucket *bucket)
     bucket->released--;
 }
 
+bool bucket_is_quiet(const struct bucket *bucket, struct mono now)
+{
+    if (bucket->released > 0 || bucket->due_ns > now.ns)
+        return false;
+    if (bucket->left_count == 0)
+        return true;
+    int32_t newest = (bucket->left_first + bucket->left_count - 1) % bucket->ring_size;
+    return mono_diff_ns(now, bucket->left[newest]) >= BUCKET_WINDOW_NS;
+}
+
 bool bucket_throttle(struct bucket *bucket, struct mono now, int64_t limit)
 {
     bool changed = limit > 0 && limit < ceiling_at(bucket, now);

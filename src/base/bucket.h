@@ -79,5 +79,8 @@ struct mono bucket_ready_at(const struct bucket *bucket, struct mono now);
  */
 bool bucket_throttle(struct bucket *bucket, struct mono now, int64_t limit);
 
+/* Nothing is under way or in the window any more: a new bucket would let no more through. */
+bool bucket_is_quiet(const struct bucket *bucket, struct mono now);
+
 /* The pace in thousandths of requests a second at `now`. */
 int64_t bucket_rate_milli(const struct bucket *bucket, struct mono now);

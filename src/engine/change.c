@@ -63,13 +63,17 @@ static void configure_lanes(struct engine *engine)
                                 engine->config->burst);
 }
 
-/* Lanes that the new config does not have and that nothing waits for. */
+/*
+ * Lanes that the new config does not have and that nothing waits for. One that has sent within the
+ * last second stays till the next reload: if that brings its host back, those requests still count.
+ */
 static void drop_lanes(struct engine *engine)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         struct lane *lane = engine->lanes[i];
-        bool wanted = lane->runs > 0 || lane->batches.count > 0;
+        bool wanted = lane->runs > 0 || lane->batches.count > 0
+                      || !bucket_is_quiet(&lane->bucket, engine->now.mono);
         for (uint32_t j = 0; !wanted && j < engine->config->host_count; j++)
             wanted = engine->by_host[j] == lane;
         if (wanted)

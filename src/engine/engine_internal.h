@@ -37,6 +37,7 @@ struct engine {
     bool draining;
     bool again; /* work was left for the next turn */
     bool keys_failed;
+    bool ledger_failed;        /* told, and nothing has been recorded since */
     struct mono blocked_until; /* no sending before: keys or memory failed */
     uint32_t run_count;
     uint32_t in_flight;

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 
+#define SKEW_ROOM_SECONDS (INT64_C(100) * 366 * SECONDS_PER_DAY)
 #define LEDGER_RETRY_US (2 * US_PER_SECOND)
 
 static void leave_queues(struct engine *engine, struct run *run)
@@ -118,12 +119,15 @@ static void take_recorded(struct engine *engine, struct run *run)
 {
     run->has_recorded = false;
     if (run->recorded < 0) {
-        report_cannot_record(&engine->ports.journal, run, run->recorded);
+        if (!engine->ledger_failed) /* the others' lines would say the same */
+            report_cannot_record(&engine->ports.journal, run, run->recorded);
+        engine->ledger_failed = true;
         run->lane->unsent--;
         run->attempt--; /* it was never made */
         engine_wait(engine, run, LEDGER_RETRY_US);
         return;
     }
+    engine->ledger_failed = false;
     run->state = attempt_move(run->state, ATTEMPT_RECORDED);
     int r = heap_push(&run->lane->ready, &run->queue, run->due.us);
     assert(r == 0); /* a place was reserved when the run began */
@@ -147,8 +151,12 @@ static void learn(struct engine *engine, struct run *run)
     if (verdict->class == VERDICT_THROTTLED
         && bucket_throttle(&lane->bucket, engine->now.mono, verdict->limit))
         report_throttled(&engine->ports.journal, lane, verdict, engine->now.mono);
-    /* The header has whole seconds: the middle of the second is the best guess. */
-    if (verdict->class == VERDICT_CLOCK && verdict->date_second >= 0) {
+    /*
+     * The header has whole seconds: the middle of the second is the best guess. A date that leaves
+     * no room behind it is nonsense, and no stamp could be made of it.
+     */
+    if (verdict->class == VERDICT_CLOCK && verdict->date_second >= 0
+        && verdict->date_second <= WALL_MAX_SECOND - SKEW_ROOM_SECONDS) {
         struct wall cloud = wall_add_us(wall_from_seconds(verdict->date_second), US_PER_SECOND / 2);
         lane->skew_us = wall_diff_us(cloud, engine->now.wall);
     }
