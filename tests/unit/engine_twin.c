@@ -1,0 +1,277 @@
+/* See engine_twin.h. */
+#include "engine_twin.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define URL "https://redis.tencentcloudapi.com/"
+
+static int send_one(void *context, const struct transport_request *request, struct errtext *err)
+{
+    struct twin *twin = context;
+    if (twin->transport_refuses < 0)
+        return errtext_set(err, twin->transport_refuses, "refused by the test");
+    assert(twin->sent_count < TWIN_SENT_MAX);
+    struct twin_sent *sent = &twin->sent[twin->sent_count++];
+    *sent = (struct twin_sent){.ticket = request->ticket, .at = twin->now};
+    (void)snprintf(sent->url, sizeof sent->url, "%s", request->url);
+    (void)snprintf(sent->body, sizeof sent->body, "%s", request->body);
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcmp(request->headers[i].name, "X-TC-Timestamp") == 0)
+            (void)snprintf(sent->stamp, sizeof sent->stamp, "%s", request->headers[i].value);
+    engine_file_on_wire(twin->engine, request->ticket, twin->now.mono);
+    return 0;
+}
+
+static void cancel_one(void *context, uint64_t ticket)
+{
+    (void)context;
+    (void)ticket;
+}
+
+static void warm_up(void *context, const char *url, unsigned connections)
+{
+    (void)context;
+    (void)url;
+    (void)connections;
+}
+
+static int append(void *context, const struct ledger_entry *entry)
+{
+    struct twin *twin = context;
+    if (twin->ledger_refuses)
+        return -ENOSPC;
+    if (entry->kind == LEDGER_ENDED) {
+        twin->ended[entry->result]++;
+        return 0;
+    }
+    twin->started++;
+    engine_file_recorded(twin->engine, entry->ticket, 0);
+    return 0;
+}
+
+static struct twin_horizon *find_horizon(struct twin *twin, const char *name)
+{
+    for (int i = 0; i < twin->horizon_count; i++)
+        if (strcmp(twin->horizons[i].name, name) == 0)
+            return &twin->horizons[i];
+    return NULL;
+}
+
+static int get_horizon(void *context, const char *schedule, struct wall *ret)
+{
+    const struct twin_horizon *horizon = find_horizon(context, schedule);
+    if (horizon == NULL)
+        return 1;
+    *ret = horizon->slot;
+    return 0;
+}
+
+static void set_horizon(void *context, const char *schedule, struct wall slot)
+{
+    struct twin *twin = context;
+    struct twin_horizon *horizon = find_horizon(twin, schedule);
+    if (horizon == NULL) {
+        assert(twin->horizon_count < TWIN_SCHEDULES_MAX);
+        horizon = &twin->horizons[twin->horizon_count++];
+        (void)snprintf(horizon->name, sizeof horizon->name, "%s", schedule);
+    }
+    horizon->slot = slot;
+}
+
+static int get_keys(void *context, const struct keys **ret, struct errtext *err)
+{
+    struct twin *twin = context;
+    if (twin->keys_gone)
+        return errtext_set(err, -ENOENT, "no keys");
+    *ret = &twin->keys;
+    return 0;
+}
+
+static void write_line(void *context, const struct event *event)
+{
+    struct twin *twin = context;
+    char line[EVENT_LINE_MAX];
+    assert(twin->line_count < TWIN_LINES_MAX);
+    (void)event_format_line(event, EVENT_LOGFMT, line);
+    struct text kept =
+        text_over(twin->lines[twin->line_count], sizeof twin->lines[twin->line_count]);
+    text_add(&kept, line);
+    twin->line_count++;
+}
+
+static uint64_t no_chance(void *context)
+{
+    (void)context;
+    return 0; /* a retry waits for the least time */
+}
+
+void twin_init(struct twin *twin, int64_t second)
+{
+    *twin = (struct twin){.now = {{second * US_PER_SECOND}, {INT64_C(1000) * NS_PER_SECOND}}};
+    twin->ports = (struct engine_ports){
+        .transport = {twin, send_one, cancel_one, warm_up},
+        .ledger = {twin, append, get_horizon, set_horizon},
+        .keyring = {twin, get_keys},
+        .journal = {twin, write_line},
+        .chance = {twin, no_chance},
+    };
+    (void)snprintf(twin->keys.id, sizeof twin->keys.id, "AKIDEXAMPLE");
+    int r = secret_set(&twin->keys.key, "example", 7);
+    assert(r == 0);
+}
+
+void twin_finish(struct twin *twin)
+{
+    twin_stop(twin);
+    secret_finish(&twin->keys.key);
+}
+
+struct config *twin_config(void)
+{
+    struct config *config;
+    int r = config_create(&config);
+    assert(r == 0);
+    return config;
+}
+
+struct schedule *twin_every(struct config *config, const char *name, const char *every)
+{
+    struct schedule *schedule;
+    int r = config_add_schedule(config, &schedule);
+    assert(r == 0);
+    schedule->name = name;
+    schedule->when_text = every;
+    schedule->start_within_us = 3600 * US_PER_SECOND;
+    r = text_parse_duration(every, &schedule->when.period_us, NULL);
+    assert(r == 0);
+    return schedule;
+}
+
+void twin_add(struct config *config, struct schedule *schedule, const char *id, const char *url)
+{
+    struct instance *instance;
+    int r = config_add_instance(config, schedule, &instance);
+    assert(r == 0);
+    r = config_string(config, id, strlen(id), false, &instance->id);
+    assert(r == 0);
+    instance->region = "ap-guangzhou";
+    instance->remark = "";
+    r = config_add_host(config, url == NULL ? URL : url, &instance->host);
+    assert(r == 0);
+}
+
+void twin_start(struct twin *twin, struct config *config_take)
+{
+    int r = config_freeze(config_take);
+    assert(r == 0);
+    r = engine_create(&twin->ports, config_take, twin->now, &twin->engine, NULL);
+    assert(r == 0);
+    config_unref(config_take);
+    twin_step(twin);
+}
+
+void twin_stop(struct twin *twin)
+{
+    engine_destroy(twin->engine);
+    twin->engine = NULL;
+}
+
+void twin_reload(struct twin *twin, struct config *config_take)
+{
+    int r = config_freeze(config_take);
+    assert(r == 0);
+    r = engine_reload(twin->engine, config_take, twin->now);
+    assert(r == 0);
+    config_unref(config_take);
+}
+
+void twin_step(struct twin *twin)
+{
+    engine_step(twin->engine, twin->now);
+}
+
+void twin_run(struct twin *twin, int64_t us)
+{
+    struct wall end = wall_add_us(twin->now.wall, us);
+    for (int turns = 0; turns < 100000; turns++) {
+        struct wake wake = engine_next_wake(twin->engine, twin->now);
+        int64_t sleep = wall_diff_us(wake.wall, twin->now.wall);
+        int64_t left = wall_diff_us(end, twin->now.wall);
+        if (wake.mono.ns != MONO_NEVER.ns) {
+            int64_t until = (mono_diff_ns(wake.mono, twin->now.mono) + 999) / NS_PER_US;
+            sleep = until < sleep ? until : sleep;
+        }
+        sleep = sleep < 1 ? 1 : sleep;
+        bool last = sleep >= left;
+        sleep = last ? left : sleep;
+        twin->now.wall = wall_add_us(twin->now.wall, sleep);
+        twin->now.mono = mono_add_ns(twin->now.mono, sleep * NS_PER_US);
+        twin_step(twin);
+        if (last)
+            return;
+    }
+    assert(false); /* the engine does not let the clock go on */
+}
+
+static void file(struct twin *twin, int n, const struct exchange *exchange)
+{
+    assert(n < twin->sent_count && !twin->sent[n].answered);
+    twin->sent[n].answered = true;
+    engine_file_outcome(twin->engine, twin->sent[n].ticket, exchange, twin->now.mono);
+    twin_step(twin);
+}
+
+static void answer(struct twin *twin, int n, const char *body, int64_t date_second)
+{
+    const struct exchange exchange = {
+        .kind = EXCHANGE_ANSWERED,
+        .http_status = 200,
+        .body = body,
+        .body_length = strlen(body),
+        .date_second = date_second,
+    };
+    file(twin, n, &exchange);
+}
+
+void twin_accept(struct twin *twin, int n)
+{
+    answer(twin, n, "{\"Response\":{\"TaskId\":6954227,\"RequestId\":\"r-1\"}}", -1);
+}
+
+void twin_refuse(struct twin *twin, int n, const char *code, int64_t date_second)
+{
+    char body[256];
+    (void)snprintf(body, sizeof body,
+                   "{\"Response\":{\"Error\":{\"Code\":\"%s\",\"Message\":\"m\"},"
+                   "\"RequestId\":\"r-2\"}}",
+                   code);
+    answer(twin, n, body, date_second);
+}
+
+void twin_lose(struct twin *twin, int n, enum exchange_kind kind)
+{
+    const struct exchange exchange = {.kind = kind, .error = "gone", .date_second = -1};
+    file(twin, n, &exchange);
+}
+
+int twin_count_lines(const struct twin *twin, const char *text)
+{
+    int count = 0;
+    for (int i = 0; i < twin->line_count; i++)
+        count += strstr(twin->lines[i], text) != NULL;
+    return count;
+}
+
+int twin_count_sent(const struct twin *twin, const char *id)
+{
+    int count = 0;
+    for (int i = 0; i < twin->sent_count; i++)
+        count += strstr(twin->sent[i].body, id) != NULL;
+    return count;
+}

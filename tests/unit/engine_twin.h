@@ -1,0 +1,73 @@
+/*
+ * A tiny world around one engine, driven by hand: a transport that keeps what is sent until the
+ * test answers, a ledger in memory, a journal of lines, and two clocks.
+ */
+#pragma once
+
+#include "engine/engine.h"
+
+#include <stdbool.h>
+
+#define TWIN_SENT_MAX 512
+#define TWIN_LINES_MAX 2048
+#define TWIN_SCHEDULES_MAX 4
+
+struct twin_sent {
+    uint64_t ticket;
+    char url[64];
+    char body[128];
+    char stamp[24];
+    struct now at;
+    bool answered;
+};
+
+struct twin_horizon {
+    char name[16];
+    struct wall slot;
+};
+
+struct twin {
+    struct now now;
+    struct engine *engine;
+    struct engine_ports ports;
+    struct keys keys;
+    bool keys_gone;
+    bool ledger_refuses;
+    int transport_refuses; /* send() returns this where it is negative */
+    struct twin_sent sent[TWIN_SENT_MAX];
+    int sent_count;
+    char lines[TWIN_LINES_MAX][192];
+    int line_count;
+    int started;
+    int ended[LEDGER_MISSED + 1];
+    struct twin_horizon horizons[TWIN_SCHEDULES_MAX];
+    int horizon_count;
+};
+
+/* `second` is since 1970; no schedule is known to the ledger yet. */
+void twin_init(struct twin *twin, int64_t second);
+void twin_finish(struct twin *twin);
+
+/* A config to add to; 20 a second, one host unless more are named. */
+struct config *twin_config(void);
+struct schedule *twin_every(struct config *config, const char *name, const char *every);
+void twin_add(struct config *config, struct schedule *schedule, const char *id, const char *url);
+
+/* Takes the config over: it is frozen, and the engine's. */
+void twin_start(struct twin *twin, struct config *config_take);
+void twin_stop(struct twin *twin); /* the engine alone; the ledger keeps what it has */
+void twin_reload(struct twin *twin, struct config *config_take);
+
+/* Sleeps and steps as a loop would, till `us` microseconds from here. */
+void twin_run(struct twin *twin, int64_t us);
+void twin_step(struct twin *twin);
+
+/* Answers of the cloud to the n-th request. */
+void twin_accept(struct twin *twin, int n);
+void twin_refuse(struct twin *twin, int n, const char *code, int64_t date_second);
+void twin_lose(struct twin *twin, int n, enum exchange_kind kind);
+
+/* Lines that hold all of the text. */
+int twin_count_lines(const struct twin *twin, const char *text);
+/* Requests for the instance. */
+int twin_count_sent(const struct twin *twin, const char *id);
