@@ -1,7 +1,7 @@
 /*
  * The inside of http_curl, shared by its files and by nobody else.
  *
- *   http_curl.c       the transport: pools, send, cancel, reload, close
+ *   http_curl.c            the transport: pools, send, cancel, reload, close
  *   http_curl_transfer.c   one exchange: an easy handle, what it sends, what it gets, its verdict
  *   http_curl_loop.c       the glue: sockets and the timer of one pool on the loop
  *   http_curl_warm.c       hosts, connections opened ahead, idle ones given up

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <stdio.h>
@@ -175,6 +176,8 @@ static void *run_server(void *argument)
         int fd = accept(s->listener, NULL, NULL);
         if (fd < 0)
             continue;
+        const int yes = 1; /* or the second of two small writes waits for a delayed ACK */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         struct peer *p = calloc(1, sizeof *p);
         assert(p != NULL);
         p->server = s;
