@@ -5,6 +5,7 @@
 #include "ports/clock_system.h"
 #include "version.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -24,6 +25,8 @@ static enum exit_code run(const struct options *options)
     struct errtext err = {""};
 
     shut_the_blinds();
+    /* Large blocks come and go with a reload: fixed, the threshold gives them back each time. */
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     (void)umask(S_IRWXG | S_IRWXO);
     (void)signal(SIGPIPE, SIG_IGN);
 

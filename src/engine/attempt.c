@@ -48,6 +48,8 @@ static const struct backoff busy_backoff = {2 * US_PER_SECOND, 8 * US_PER_SECOND
 static const struct backoff not_sent_backoff = {US_PER_SECOND / 4, US_PER_SECOND,
                                                 60 * US_PER_SECOND};
 
+#define LAST_CHANCE_US US_PER_SECOND /* the last attempt begins so long before the deadline */
+
 static const struct backoff *backoff_of(enum verdict_class class)
 {
     switch (class) {
@@ -77,7 +79,9 @@ enum attempt_decision attempt_decide(const struct verdict *verdict, int attempt,
     if (verdict->class == VERDICT_FINAL)
         return ATTEMPT_FAILED;
     int64_t delay = backoff_delay_us(backoff_of(verdict->class), attempt, bits);
-    if (delay >= left_us)
+    if (delay >= left_us - LAST_CHANCE_US)
+        delay = left_us - LAST_CHANCE_US; /* the time that is left is used to its end */
+    if (delay < backoff_of(verdict->class)->floor_us || delay < 0)
         return ATTEMPT_EXPIRED;
     *ret_delay_us = delay;
     return ATTEMPT_RETRY;

@@ -27,6 +27,7 @@
 #include "engine/model.h"
 
 struct lane;
+struct open_slot;
 
 enum attempt_state {
     ATTEMPT_NEW,
@@ -84,9 +85,10 @@ struct run {
     const struct schedule *schedule;
     const struct instance *instance;
     struct lane *lane;
-    struct wall slot;     /* nominal: the identity */
-    struct wall due;      /* slot + delay of the spread */
-    struct wall deadline; /* due + start_within */
+    struct open_slot *open; /* alive until the run has ended */
+    struct wall slot;       /* nominal: the identity */
+    struct wall due;        /* slot + delay of the spread */
+    struct wall deadline;   /* due + start_within */
     enum attempt_state state;
     int attempt; /* the present one, from 1 */
     bool owes_token;

@@ -149,8 +149,7 @@ static void drop_member(void *context, const struct batch *batch, const struct i
                         const char *reason)
 {
     struct filter *filter = context;
-    engine_end_member(filter->engine, batch->schedule, instance, batch->slot, LEDGER_SKIPPED,
-                      reason);
+    engine_end_member(filter->engine, batch->open, instance, LEDGER_SKIPPED, reason);
 }
 
 static bool is_unsent(const struct run *run)
@@ -208,10 +207,19 @@ int engine_reload(struct engine *engine, struct config *config, struct now now)
 
 /* ---- the way out ---- */
 
-void engine_drain(struct engine *engine, struct now now)
+/* What a durable ledger keeps is taken up again by the next start: nothing ends here. */
+static void put_back(struct engine *engine)
 {
-    engine_watch_clocks(engine, now);
-    engine->draining = true;
+    size_t position = 0;
+    for (struct open_slot *open = engine->open_slots.first; open != NULL; open = open->next)
+        report_slot_interrupted(&engine->ports.journal, open);
+    for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;)
+        if (is_unsent(run))
+            engine_put_back(engine, run);
+}
+
+static void give_up(struct engine *engine)
+{
     size_t position = 0;
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;)
         if (is_unsent(run))
@@ -219,9 +227,18 @@ void engine_drain(struct engine *engine, struct now now)
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         struct lane *lane = engine->lanes[i];
         for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
-            engine_end_member(engine, batch->schedule, batch_head(batch), batch->slot,
-                              LEDGER_MISSED, "stopping");
+            engine_end_member(engine, batch->open, batch_head(batch), LEDGER_MISSED, "stopping");
             lane_advance(lane, engine->digest, batch);
         }
     }
+}
+
+void engine_drain(struct engine *engine, struct now now)
+{
+    engine_watch_clocks(engine, now);
+    engine->draining = true;
+    if (engine->ports.ledger.durable)
+        put_back(engine);
+    else
+        give_up(engine);
 }

@@ -35,8 +35,11 @@ static void record(struct engine *engine, struct run *run)
         .kind = LEDGER_STARTED,
         .schedule = run->schedule->name,
         .instance = run->instance->id,
+        .region = run->instance->region,
         .slot = run->slot,
         .attempt = run->attempt,
+        .code = "",
+        .request_id = "",
         .at = engine->now.wall,
     };
     int r = engine->ports.ledger.append(engine->ports.ledger.context, &entry);
@@ -59,10 +62,11 @@ static bool begin_run(struct engine *engine, struct lane *lane, struct batch *ba
     struct run *run = run_pool_take(engine->pool);
     if (run == NULL)
         return false;
-    run->config = config_ref(batch->config);
+    run->config = config_ref(batch->open->config);
     run->schedule = batch->schedule;
     run->instance = batch_head(batch);
     run->lane = lane;
+    run->open = batch->open;
     run->slot = batch->slot;
     run->due = batch->head_due;
     run->deadline = wall_add_us(run->due, run->schedule->start_within_us);
@@ -96,8 +100,8 @@ static void begin_runs(struct engine *engine, struct lane *lane)
             || engine->run_count == ENGINE_RUNS_MAX)
             return;
         if (wall_diff_us(engine->now.wall, batch->head_due) >= batch->schedule->start_within_us) {
-            engine_end_member(engine, batch->schedule, batch_head(batch), batch->slot,
-                              LEDGER_MISSED, "start_within");
+            engine_end_member(engine, batch->open, batch_head(batch), LEDGER_MISSED,
+                              "start_within");
         } else {
             warm(engine, lane, batch->count - batch->next);
             if (!begin_run(engine, lane, batch)) {
@@ -193,6 +197,8 @@ static enum sending send_run(struct engine *engine, struct lane *lane, struct ru
 
 static void send_runs(struct engine *engine, struct lane *lane)
 {
+    if (mono_before(engine->now.mono, engine->send_from))
+        return;
     while (engine->in_flight < (uint32_t)engine->config->max_in_flight) {
         struct heap_node *top = heap_top(&lane->ready);
         if (top == NULL || top->key > engine->now.wall.us

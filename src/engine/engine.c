@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define JUMP_US US_PER_SECOND /* the clocks may differ so much between two turns */
 #define FILED_ROUNDS_MAX 8    /* a port may file while it is called: looked at in the same turn */
@@ -21,8 +22,13 @@ static int build(struct engine *engine, struct config *config, struct errtext *e
     if (r < 0)
         return r;
     engine->config = config_ref(config);
-    plan_keep(engine->plan, &engine->ports.ledger);
-    return 0;
+    if (engine->ports.ledger.durable)
+        r = engine_recover(engine);
+    if (r < 0)
+        return errtext_set(err, r, "the ledger cannot be read: %s", strerrordesc_np(-r));
+    if (r == 0)
+        plan_keep(engine->plan, &engine->ports.ledger);
+    return r;
 }
 
 int engine_create(const struct engine_ports *ports, struct config *config, struct now now,
@@ -35,6 +41,7 @@ int engine_create(const struct engine_ports *ports, struct config *config, struc
     engine->now = now;
     engine->filed_tail = &engine->filed;
     engine->blocked_until = (struct mono){INT64_MIN};
+    engine->send_from = mono_add_ns(now.mono, BUCKET_WINDOW_NS);
     int r = build(engine, config, err);
     if (r < 0) {
         engine_destroy(engine);
@@ -50,6 +57,7 @@ void engine_destroy(struct engine *engine)
         return;
     heap_finish(&engine->deadlines);
     run_pool_destroy(engine->pool);
+    open_slots_finish(&engine->open_slots);
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         engine->lanes[i]->runs = 0; /* the pool dropped them */
         engine->lanes[i]->ready.count = 0;
@@ -150,6 +158,13 @@ static void wake_wall(struct wake *wake, struct wall at)
     wake->wall = wall_earlier(wake->wall, at);
 }
 
+static struct mono lane_ready_at(const struct engine *engine, const struct lane *lane,
+                                 struct mono now)
+{
+    struct mono at = bucket_ready_at(&lane->bucket, now);
+    return mono_before(at, engine->send_from) ? engine->send_from : at;
+}
+
 static void wake_lane(const struct engine *engine, const struct lane *lane, struct now now,
                       struct wake *wake)
 {
@@ -170,7 +185,7 @@ static void wake_lane(const struct engine *engine, const struct lane *lane, stru
     if (ready->key > now.wall.us)
         wake_wall(wake, (struct wall){ready->key});
     else if (engine->in_flight < (uint32_t)engine->config->max_in_flight)
-        wake->mono = mono_earlier(wake->mono, bucket_ready_at(&lane->bucket, now.mono));
+        wake->mono = mono_earlier(wake->mono, lane_ready_at(engine, lane, now.mono));
 }
 
 struct wake engine_next_wake(const struct engine *engine, struct now now)

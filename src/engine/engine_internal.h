@@ -6,6 +6,7 @@
  *   dispatch.c   lanes: members -> runs -> ledger -> token -> request
  *   settle.c     filed results -> decisions -> ends
  *   change.c     reload and drain
+ *   recover.c    what the ledger has open at a start
  */
 #pragma once
 
@@ -28,6 +29,7 @@ struct engine {
     uint32_t lane_count;
     struct lane **by_host; /* the present config's hosts -> lanes */
     uint32_t lane_turn;    /* which lane goes first: in turn, so that none starves */
+    struct open_slots open_slots;
     struct run_pool *pool;
     struct heap deadlines; /* runs by deadline */
     struct requests *requests;
@@ -39,6 +41,7 @@ struct engine {
     bool keys_failed;
     bool ledger_failed;        /* told, and nothing has been recorded since */
     struct mono blocked_until; /* no sending before: keys or memory failed */
+    struct mono send_from;     /* an earlier life may have sent until just now: no sending before */
     uint32_t run_count;
     uint32_t in_flight;
     struct run *filed; /* list of runs with filed results, oldest first */
@@ -77,6 +80,15 @@ void engine_give_up(struct engine *engine, struct run *run, const char *reason);
 void engine_drop(struct engine *engine, struct run *run, const char *reason);
 
 /* A member of an open slot ends without ever having had a run. */
-void engine_end_member(struct engine *engine, const struct schedule *schedule,
-                       const struct instance *instance, struct wall slot, enum ledger_result result,
+void engine_end_member(struct engine *engine, struct open_slot *open,
+                       const struct instance *instance, enum ledger_result result,
                        const char *reason);
+
+/* One member less; the last one closes the slot. */
+void engine_member_ended(struct engine *engine, struct open_slot *open);
+
+/* The run goes back to its slot in the ledger, for the next start. */
+void engine_put_back(struct engine *engine, struct run *run);
+
+/* recover.c: takes up what the ledger has open. Outcomes: 0; negative: it cannot be read. */
+int engine_recover(struct engine *engine) MUST_CHECK;

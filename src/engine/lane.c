@@ -25,7 +25,6 @@ int lane_create(const struct host *host, const struct config *config, struct lan
 
 static void batch_destroy(struct batch *batch)
 {
-    config_unref(batch->config);
     free(batch->owned);
     free(batch);
 }
@@ -59,18 +58,21 @@ static int find_head_due(struct batch *batch, struct digest *digest)
     return 0;
 }
 
-int lane_open(struct lane *lane, struct digest *digest, struct config *config,
-              const struct schedule *schedule, const struct group *group, struct wall slot)
+int lane_open(struct lane *lane, struct digest *digest, struct open_slot *open,
+              const uint32_t *order, uint32_t *owned_take, uint32_t count)
 {
     struct batch *batch = calloc(1, sizeof *batch);
-    if (batch == NULL)
+    if (batch == NULL) {
+        free(owned_take);
         return -ENOMEM;
+    }
     *batch = (struct batch){
-        .config = config_ref(config),
-        .schedule = schedule,
-        .slot = slot,
-        .order = schedule->order + group->first,
-        .count = group->count,
+        .open = open,
+        .schedule = open->schedule,
+        .slot = open->slot,
+        .order = owned_take != NULL ? owned_take : order,
+        .owned = owned_take,
+        .count = count,
     };
     int r = find_head_due(batch, digest);
     if (r == 0)
@@ -100,11 +102,11 @@ void lane_advance(struct lane *lane, struct digest *digest, struct batch *batch)
     assert(r == 0); /* a place was freed just before */
 }
 
-void lane_close(struct lane *lane, const struct schedule *schedule, struct wall slot)
+void lane_close(struct lane *lane, const struct open_slot *open)
 {
     for (size_t i = lane->batches.count; i-- > 0;) {
         struct batch *batch = HEAP_OWNER(lane->batches.nodes[i], struct batch, node);
-        if (batch->schedule != schedule || batch->slot.us != slot.us)
+        if (batch->open != open)
             continue;
         heap_remove(&lane->batches, &batch->node);
         batch_destroy(batch);

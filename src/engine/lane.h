@@ -12,6 +12,7 @@
 #include "base/heap.h"
 #include "engine/attempt.h"
 #include "engine/model.h"
+#include "engine/open_slot.h"
 
 #define LANE_AHEAD_MIN                                                         \
     8 /* runs prepared ahead of their tokens: twice per_second, at least these \
@@ -22,8 +23,8 @@
 
 /* The members of one group of one open slot that have no run yet. */
 struct batch {
-    struct heap_node node; /* in lane.batches, by head_due */
-    struct config *config; /* one reference */
+    struct heap_node node;  /* in lane.batches, by head_due */
+    struct open_slot *open; /* alive while the batch has members */
     const struct schedule *schedule;
     struct wall slot;
     const uint32_t *order; /* the group's part of schedule->order, or `owned` */
@@ -55,14 +56,15 @@ int lane_create(const struct host *host, const struct config *config, struct lan
 void lane_destroy(struct lane *lane);
 
 /*
- * Opens a slot for one group. Outcomes: 0; -ENOMEM; -EIO: nothing was opened.
+ * Lets `count` members of an open slot wait here: `order` is a part of schedule->order, or NULL
+ * where they are given as `owned_take` (the lane's from now on, also on failure).
+ * Outcomes: 0; -ENOMEM; -EIO: nothing was opened.
  */
-int lane_open(struct lane *lane, struct digest *digest, struct config *config,
-              const struct schedule *schedule, const struct group *group,
-              struct wall slot) MUST_CHECK;
+int lane_open(struct lane *lane, struct digest *digest, struct open_slot *open,
+              const uint32_t *order, uint32_t *owned_take, uint32_t count) MUST_CHECK;
 
 /* Takes back what lane_open() has just opened. */
-void lane_close(struct lane *lane, const struct schedule *schedule, struct wall slot);
+void lane_close(struct lane *lane, const struct open_slot *open);
 
 /* The batch whose head is due first; NULL without one. */
 struct batch *lane_first_batch(const struct lane *lane);

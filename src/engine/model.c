@@ -9,6 +9,8 @@
  */
 #include "engine/model.h"
 
+#include "base/text.h"
+
 #include "base/arena.h"
 #include "base/digest.h"
 #include "base/names.h"
@@ -339,6 +341,18 @@ int config_freeze(struct config *config)
     names_finish(&config->strings->shared);
     config->strings->frozen = true;
     return 0;
+}
+
+const char *schedule_rule(const struct schedule *schedule, char ret[SCHEDULE_RULE_MAX])
+{
+    struct text rule = text_over(ret, SCHEDULE_RULE_MAX);
+    if (schedule->when.kind == RECURRENCE_EVERY) {
+        text_addf(&rule, "every %llds", (long long)(schedule->when.period_us / US_PER_SECOND));
+        return ret;
+    }
+    char cron[CRON_TEXT_MAX];
+    text_addf(&rule, "cron %s %s", cron_format(&schedule->when.cron, cron), schedule->zone_name);
+    return ret;
 }
 
 const struct schedule *config_find_schedule(const struct config *config, const char *name)

@@ -164,6 +164,13 @@ struct digest;
 int schedule_delay(struct digest *digest, const struct schedule *schedule,
                    const struct instance *instance, int64_t *ret_us) MUST_CHECK;
 
+/*
+ * When the schedule is due, as a canonical text: "cron 0 3 * * * Asia/Shanghai" or "every 21600s".
+ * Two schedules of the same rule have the same slots. Returns `ret`.
+ */
+#define SCHEDULE_RULE_MAX (CRON_TEXT_MAX + ZONE_NAME_MAX + 8)
+const char *schedule_rule(const struct schedule *schedule, char ret[SCHEDULE_RULE_MAX]);
+
 /* NULL where the config has none of that name. */
 const struct schedule *config_find_schedule(const struct config *config, const char *name);
 

@@ -45,12 +45,26 @@ static const struct entry *find(const struct plan *plan, const char *name)
 
 static bool same_rule(const struct schedule *a, const struct schedule *b)
 {
-    return a->when.kind == b->when.kind && strcmp(a->when_text, b->when_text) == 0
-           && (a->when.kind == RECURRENCE_EVERY || strcmp(a->zone_name, b->zone_name) == 0);
+    char rule_a[SCHEDULE_RULE_MAX];
+    char rule_b[SCHEDULE_RULE_MAX];
+    return strcmp(schedule_rule(a, rule_a), schedule_rule(b, rule_b)) == 0;
 }
 
-static void find_horizon(struct entry *entry, const struct plan *old, const struct ledger *ledger,
-                         struct wall now)
+/* Outcomes: 0; negative: the ledger cannot be read. */
+static int ask_ledger(struct entry *entry, const struct ledger *ledger, struct wall now)
+{
+    char rule[SCHEDULE_RULE_MAX];
+    int r = ledger->horizon(ledger->context, entry->schedule->name,
+                            schedule_rule(entry->schedule, rule), &entry->horizon);
+    if (r < 0)
+        return r;
+    entry->begins =
+        r == LEDGER_NO_HORIZON || (r == LEDGER_OTHER_RULE && !wall_before(now, entry->horizon));
+    return 0;
+}
+
+static int find_horizon(struct entry *entry, const struct plan *old, const struct ledger *ledger,
+                        struct wall now)
 {
     const struct schedule *schedule = entry->schedule;
     const struct entry *before = find(old, schedule->name);
@@ -59,10 +73,13 @@ static void find_horizon(struct entry *entry, const struct plan *old, const stru
         entry->begins =
             !same_rule(before->schedule, schedule) && !wall_before(now, before->horizon);
     } else {
-        entry->begins = ledger->horizon(ledger->context, schedule->name, &entry->horizon) != 0;
+        int r = ask_ledger(entry, ledger, now);
+        if (r < 0)
+            return r;
     }
     if (entry->begins)
         entry->horizon = now;
+    return 0;
 }
 
 static void find_next(struct entry *entry)
@@ -80,10 +97,12 @@ static int fill(struct plan *plan, const struct config *config, const struct pla
     for (size_t i = 0; i < plan->count; i++) {
         struct entry *entry = &plan->entries[i];
         entry->schedule = &config->schedules[i];
-        find_horizon(entry, old, ledger, now);
+        int r = find_horizon(entry, old, ledger, now);
+        if (r < 0)
+            return r;
         find_next(entry);
         plan->by_name[i] = entry;
-        int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
+        r = heap_push(&plan->due, &entry->node, entry->next.at.us);
         if (r < 0)
             return r;
     }
@@ -125,12 +144,36 @@ void plan_destroy(struct plan *plan)
     free(plan);
 }
 
+static void tell_horizon(const struct entry *entry, const struct ledger *ledger)
+{
+    char rule[SCHEDULE_RULE_MAX];
+    ledger->set_horizon(ledger->context, entry->schedule->name,
+                        schedule_rule(entry->schedule, rule), entry->horizon);
+}
+
+void plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
+                const struct ledger *ledger)
+{
+    struct entry *entry = NULL;
+    for (size_t i = 0; i < plan->count && entry == NULL; i++)
+        if (plan->entries[i].schedule == schedule)
+            entry = &plan->entries[i];
+    if (entry == NULL || !wall_before(entry->horizon, slot))
+        return;
+    entry->horizon = slot;
+    tell_horizon(entry, ledger);
+    heap_remove(&plan->due, &entry->node);
+    find_next(entry);
+    int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
+    assert(r == 0); /* a place was freed just before */
+}
+
 void plan_keep(const struct plan *plan, const struct ledger *ledger)
 {
     for (size_t i = 0; i < plan->count; i++) {
         const struct entry *entry = &plan->entries[i];
         if (entry->begins)
-            ledger->set_horizon(ledger->context, entry->schedule->name, entry->horizon);
+            tell_horizon(entry, ledger);
     }
 }
 
@@ -155,7 +198,8 @@ static enum plan_kind kind_of(const struct schedule *schedule, struct wall slot,
     int64_t late = wall_diff_us(now, slot);
     if (late <= PLAN_GRACE_US)
         return PLAN_OPEN;
-    if (schedule->catch_up == CATCH_UP_NONE || late >= schedule->start_within_us)
+    int64_t last = instant_add_saturated(schedule->spread_us, schedule->start_within_us);
+    if (schedule->catch_up == CATCH_UP_NONE || late >= last)
         return PLAN_MISSED;
     return PLAN_CATCH_UP;
 }
@@ -179,7 +223,7 @@ void plan_advance(struct plan *plan, const struct plan_due *due, const struct le
     struct entry *entry = HEAP_OWNER(top, struct entry, node);
     assert(entry->schedule == due->schedule);
     entry->horizon = due->slot.at;
-    ledger->set_horizon(ledger->context, entry->schedule->name, entry->horizon);
+    tell_horizon(entry, ledger);
     find_next(entry);
     int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
     assert(r == 0); /* a place was freed just before */

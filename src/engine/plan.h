@@ -23,7 +23,7 @@ struct plan;
 /*
  * `old` is the plan before a reload, or NULL at the start: a schedule that it has keeps its
  * horizon; one whose rule changed begins anew at `now`. The plan borrows the config.
- * Outcomes: 0, *ret owned by the caller; -ENOMEM.
+ * Outcomes: 0, *ret owned by the caller; -ENOMEM; negative: the ledger cannot be read.
  */
 int plan_create(const struct config *config, const struct plan *old, const struct ledger *ledger,
                 struct wall now, struct plan **ret) MUST_CHECK;
@@ -34,6 +34,10 @@ void plan_destroy(struct plan *plan);
  * that a slot which comes while the daemon is down is not taken for one before their first start.
  */
 void plan_keep(const struct plan *plan, const struct ledger *ledger);
+
+/* The schedule's slots up to `slot` are opened or decided: what a start found in the ledger. */
+void plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
+                const struct ledger *ledger);
 
 enum plan_kind {
     PLAN_OPEN,     /* run it: its instant is near or has just come */

@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "base/tc3.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,7 @@ enum ledger_result {
     LEDGER_UNKNOWN,   /* the answer was lost */
     LEDGER_SKIPPED,   /* by a rule: removed, paused */
     LEDGER_MISSED,    /* never attempted: too late, stopped */
+    LEDGER_AGAIN,     /* the attempt did nothing, for certain; another follows */
 };
 
 /* Borrowed for the call. */
@@ -78,6 +80,7 @@ struct ledger_entry {
     enum ledger_entry_kind kind;
     const char *schedule;
     const char *instance;
+    const char *region;
     struct wall slot;
     int attempt;
     enum ledger_result result; /* ENDED */
@@ -87,8 +90,25 @@ struct ledger_entry {
     struct wall at;
 };
 
+#define LEDGER_NO_HORIZON 1 /* the schedule was never started */
+#define LEDGER_OTHER_RULE 2 /* it was, under another rule; *ret is that horizon */
+
+/*
+ * An entry for a slot itself: STARTED when it is opened (its ticket is 0 and nobody is told), ENDED
+ * when every member has ended. What lies between is taken up again after a restart.
+ */
+#define LEDGER_WHOLE_SLOT "*"
+
+/* What is known of one instance in one slot. */
+enum ledger_state {
+    LEDGER_STATE_STARTED, /* STARTED without ENDED: its fate is unknown */
+    LEDGER_STATE_AGAIN,   /* ended by LEDGER_AGAIN: to be run */
+    LEDGER_STATE_ENDED,
+};
+
 struct ledger {
     void *context;
+    bool durable; /* what it was told outlives the process */
 
     /*
      * Takes one entry. For STARTED, engine_file_recorded(ticket, outcome) follows when it is
@@ -99,13 +119,35 @@ struct ledger {
     int (*append)(void *context, const struct ledger_entry *entry);
 
     /*
-     * The newest slot that was opened for a schedule, as set by set_horizon().
-     * Outcomes: 0; 1 where there is none (a schedule's first start).
+     * The newest slot that was opened for a schedule, as set by set_horizon(). `rule` is the text
+     * of its recurrence and zone.
+     * Outcomes: 0; LEDGER_NO_HORIZON; LEDGER_OTHER_RULE; negative: it cannot be read.
      */
-    int (*horizon)(void *context, const char *schedule, struct wall *ret);
+    int (*horizon)(void *context, const char *schedule, const char *rule, struct wall *ret);
 
-    /* Every slot of the schedule up to and including `slot` is decided or opened. */
-    void (*set_horizon)(void *context, const char *schedule, struct wall slot);
+    /*
+     * Every slot of the schedule up to and including `slot` is decided or opened. Kept in order
+     * with append(): it is durable no later than an entry that is appended after it.
+     */
+    void (*set_horizon)(void *context, const char *schedule, const char *rule, struct wall slot);
+
+    /*
+     * Calls `each` for every entry that is STARTED and not ENDED: slots that are open (instance is
+     * LEDGER_WHOLE_SLOT) and attempts whose fate is unknown. At the start only: it may read a disk.
+     * Outcomes: 0; negative: it cannot be read.
+     */
+    int (*unended)(void *context,
+                   void (*each)(void *each_context, const char *schedule, const char *instance,
+                                struct wall slot, int attempt),
+                   void *each_context);
+
+    /*
+     * Calls `each` for every instance that has an entry in the slot, LEDGER_WHOLE_SLOT excepted. At
+     * the start only. Outcomes: 0; negative: it cannot be read.
+     */
+    int (*scan)(void *context, const char *schedule, struct wall slot,
+                void (*each)(void *each_context, const char *instance, enum ledger_state state),
+                void *each_context);
 };
 
 /* ---- keys, log, chance ---- */

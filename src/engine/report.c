@@ -106,6 +106,39 @@ void report_slot_moved(const struct journal *journal, const struct schedule *sch
     write_event(journal, &e);
 }
 
+static void report_slot(const struct journal *journal, const char *name, const char *reason,
+                        const struct open_slot *open)
+{
+    struct event e = event_make(EVENT_NOTICE, name);
+    event_text(&e, "schedule", open->schedule->name);
+    event_instant(&e, "slot", open->slot);
+    event_number(&e, "instances", (int64_t)open->members);
+    event_text(&e, "reason", reason);
+    write_event(journal, &e);
+}
+
+void report_slot_interrupted(const struct journal *journal, const struct open_slot *open)
+{
+    report_slot(journal, "slot_interrupted", "stopping", open);
+}
+
+void report_slot_resumed(const struct journal *journal, const struct open_slot *open)
+{
+    report_slot(journal, "slot_resumed", "restart", open);
+}
+
+void report_unknown_found(const struct journal *journal, const char *schedule, const char *instance,
+                          struct wall slot, int attempt)
+{
+    struct event e = event_make(EVENT_WARNING, "backup_unknown");
+    event_text(&e, "schedule", schedule);
+    event_text(&e, "instance", instance);
+    event_instant(&e, "slot", slot);
+    event_number(&e, "attempt", attempt);
+    event_text(&e, "reason", "restart");
+    write_event(journal, &e);
+}
+
 void report_throttled(const struct journal *journal, const struct lane *lane,
                       const struct verdict *verdict, struct mono now)
 {

@@ -33,6 +33,16 @@ void report_slots_not_run(const struct journal *journal, const char *event,
 void report_slot_moved(const struct journal *journal, const struct schedule *schedule,
                        struct wall slot, const char *reason);
 
+/* The daemon stops with members of the slot left: the next start goes on with them. */
+void report_slot_interrupted(const struct journal *journal, const struct open_slot *open);
+
+/* A start goes on with the members that are left. */
+void report_slot_resumed(const struct journal *journal, const struct open_slot *open);
+
+/* An attempt of an earlier life of the daemon whose answer nobody saw. */
+void report_unknown_found(const struct journal *journal, const char *schedule, const char *instance,
+                          struct wall slot, int attempt);
+
 void report_throttled(const struct journal *journal, const struct lane *lane,
                       const struct verdict *verdict, struct mono now);
 void report_clock_jumped(const struct journal *journal, int64_t by_us);

@@ -34,24 +34,17 @@ static void unfile(struct engine *engine, struct run *run)
     run->is_filed = false;
 }
 
-void engine_end_run(struct engine *engine, struct run *run, enum ledger_result result)
+void engine_member_ended(struct engine *engine, struct open_slot *open)
 {
-    leave_queues(engine, run);
-    unfile(engine, run);
-    run->state = run->state == ATTEMPT_NEW ? ATTEMPT_ENDED : attempt_move(run->state, ATTEMPT_END);
-    const struct ledger_entry entry = {
-        .kind = LEDGER_ENDED,
-        .schedule = run->schedule->name,
-        .instance = run->instance->id,
-        .slot = run->slot,
-        .attempt = run->attempt,
-        .result = result,
-        .task_id = result == LEDGER_SUBMITTED ? run->verdict.task_id : 0,
-        .code = run->verdict.code,
-        .request_id = run->verdict.request_id,
-        .at = engine->now.wall,
-    };
-    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    open->members--;
+    if (open->members > 0)
+        return;
+    open_slot_tell(open, &engine->ports.ledger, LEDGER_ENDED, engine->now.wall);
+    open_slot_remove(&engine->open_slots, open);
+}
+
+static void count_end(struct engine *engine, enum ledger_result result)
+{
     switch (result) {
     case LEDGER_SUBMITTED:
         engine->totals.submitted++;
@@ -68,10 +61,72 @@ void engine_end_run(struct engine *engine, struct run *run, enum ledger_result r
     case LEDGER_MISSED:
         engine->totals.missed++;
         break;
+    case LEDGER_AGAIN:
+        break;
     }
+}
+
+static void free_run(struct engine *engine, struct run *run)
+{
+    struct open_slot *open = run->open;
     run->lane->runs--;
     engine->run_count--;
     run_pool_give(engine->pool, run);
+    if (open != NULL)
+        engine_member_ended(engine, open);
+}
+
+/* The attempt did nothing, for certain: after a crash the run is simply due again. */
+static void tell_again(struct engine *engine, const struct run *run)
+{
+    const struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = run->schedule->name,
+        .instance = run->instance->id,
+        .region = run->instance->region,
+        .slot = run->slot,
+        .attempt = run->attempt,
+        .result = LEDGER_AGAIN,
+        .code = run->verdict.code,
+        .request_id = run->verdict.request_id,
+        .at = engine->now.wall,
+    };
+    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+}
+
+void engine_end_run(struct engine *engine, struct run *run, enum ledger_result result)
+{
+    leave_queues(engine, run);
+    unfile(engine, run);
+    run->state = run->state == ATTEMPT_NEW ? ATTEMPT_ENDED : attempt_move(run->state, ATTEMPT_END);
+    const struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = run->schedule->name,
+        .instance = run->instance->id,
+        .region = run->instance->region,
+        .slot = run->slot,
+        .attempt = run->attempt,
+        .result = result,
+        .task_id = result == LEDGER_SUBMITTED ? run->verdict.task_id : 0,
+        .code = run->verdict.code,
+        .request_id = run->verdict.request_id,
+        .at = engine->now.wall,
+    };
+    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    count_end(engine, result);
+    free_run(engine, run);
+}
+
+void engine_put_back(struct engine *engine, struct run *run)
+{
+    bool told = run->state == ATTEMPT_RECORDING || run->state == ATTEMPT_READY;
+    leave_queues(engine, run);
+    unfile(engine, run);
+    if (told)
+        tell_again(engine, run);
+    run->state = attempt_move(run->state, ATTEMPT_END);
+    run->open = NULL; /* its slot stays open in the ledger */
+    free_run(engine, run);
 }
 
 void engine_give_up(struct engine *engine, struct run *run, const char *reason)
@@ -93,26 +148,27 @@ void engine_drop(struct engine *engine, struct run *run, const char *reason)
     engine_end_run(engine, run, LEDGER_SKIPPED);
 }
 
-void engine_end_member(struct engine *engine, const struct schedule *schedule,
-                       const struct instance *instance, struct wall slot, enum ledger_result result,
+void engine_end_member(struct engine *engine, struct open_slot *open,
+                       const struct instance *instance, enum ledger_result result,
                        const char *reason)
 {
+    bool skipped = result == LEDGER_SKIPPED;
     const struct ledger_entry entry = {
         .kind = LEDGER_ENDED,
-        .schedule = schedule->name,
+        .schedule = open->schedule->name,
         .instance = instance->id,
-        .slot = slot,
+        .region = instance->region,
+        .slot = open->slot,
         .result = result,
+        .code = "",
+        .request_id = "",
         .at = engine->now.wall,
     };
     (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
-    bool skipped = result == LEDGER_SKIPPED;
-    if (skipped)
-        engine->totals.skipped++;
-    else
-        engine->totals.missed++;
-    report_not_run(&engine->ports.journal, skipped ? "backup_skipped" : "backup_missed", schedule,
-                   instance, slot, reason);
+    count_end(engine, result);
+    report_not_run(&engine->ports.journal, skipped ? "backup_skipped" : "backup_missed",
+                   open->schedule, instance, open->slot, reason);
+    engine_member_ended(engine, open);
 }
 
 static void take_recorded(struct engine *engine, struct run *run)
@@ -195,12 +251,17 @@ static void decide(struct engine *engine, struct run *run)
         engine_end_run(engine, run, LEDGER_FAILED);
         break;
     case ATTEMPT_RETRY:
-        if (engine->draining) {
+        if (run->dropped != NULL) {
+            engine_drop(engine, run, run->dropped);
+            break;
+        }
+        if (engine->draining && !engine->ports.ledger.durable) {
             engine_give_up(engine, run, "stopping");
             break;
         }
-        if (run->dropped != NULL) {
-            engine_drop(engine, run, run->dropped);
+        tell_again(engine, run);
+        if (engine->draining) {
+            engine_put_back(engine, run);
             break;
         }
         report_retry(journal, run, delay_us);

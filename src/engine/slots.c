@@ -27,18 +27,27 @@ static void report_passed(const struct engine *engine, const struct plan_due *du
 static bool open_groups(struct engine *engine, const struct plan_due *due)
 {
     const struct schedule *schedule = due->schedule;
-    for (uint32_t i = 0; i < schedule->group_count; i++) {
+    struct open_slot *open = NULL;
+    int r = open_slot_add(&engine->open_slots, engine->config, schedule, due->slot.at, &open);
+    uint32_t i = 0;
+    for (; r == 0 && i < schedule->group_count; i++) {
         const struct group *group = &schedule->groups[i];
-        struct lane *lane = engine->by_host[group->host];
-        int r = lane_open(lane, engine->digest, engine->config, schedule, group, due->slot.at);
-        if (r == 0)
-            continue;
-        engine->blocked_until = mono_add_ns(engine->now.mono, ENGINE_RETRY_NS);
-        for (uint32_t j = 0; j < i; j++)
-            lane_close(engine->by_host[schedule->groups[j].host], schedule, due->slot.at);
-        return false;
+        r = lane_open(engine->by_host[group->host], engine->digest, open,
+                      schedule->order + group->first, NULL, group->count);
+        open->members += group->count;
     }
-    return true;
+    if (r == 0 && open->members > 0) {
+        open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall);
+        return true;
+    }
+    if (open != NULL) {
+        for (uint32_t j = 0; j < i; j++)
+            lane_close(engine->by_host[schedule->groups[j].host], open);
+        open_slot_remove(&engine->open_slots, open);
+    }
+    if (r < 0)
+        engine->blocked_until = mono_add_ns(engine->now.mono, ENGINE_RETRY_NS);
+    return r == 0;
 }
 
 static bool handle(struct engine *engine, const struct plan_due *due)
@@ -106,8 +115,7 @@ static bool expire_members(struct engine *engine, struct lane *lane, int *left)
             return false;
         if ((*left)-- == 0)
             return true;
-        engine_end_member(engine, batch->schedule, batch_head(batch), batch->slot, LEDGER_MISSED,
-                          "start_within");
+        engine_end_member(engine, batch->open, batch_head(batch), LEDGER_MISSED, "start_within");
         lane_advance(lane, engine->digest, batch);
     }
     return false;

@@ -45,6 +45,9 @@ static int twin_append(void *context, const struct ledger_entry *entry)
                entry->kind == LEDGER_STARTED ? "started" : "ended", entry->schedule,
                entry->instance, (long long)(entry->slot.us / US_PER_SECOND), entry->attempt,
                entry->kind == LEDGER_STARTED ? -1 : (int)entry->result);
+    bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
+    if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
+        return dice_chance(&ledger->dice, sim->faults->ledger_refuses) ? -EIO : 0;
     if (entry->kind == LEDGER_ENDED) {
         oracle_ended(&sim->oracle, entry);
         return dice_chance(&ledger->dice, sim->faults->ledger_refuses) ? -EIO : 0;
@@ -78,18 +81,21 @@ void ledger_recorded(struct sim *sim, uint64_t index, int outcome)
     engine_file_recorded(sim->engine, sim->ledger.pending[index].ticket, outcome);
 }
 
-static int twin_horizon(void *context, const char *schedule, struct wall *ret)
+static int twin_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)
 {
+    (void)rule;
     struct sim *sim = context;
     const struct kept_horizon *kept = &sim->ledger.horizons[find_schedule(schedule)];
     if (!kept->known)
-        return 1;
+        return LEDGER_NO_HORIZON;
     *ret = kept->slot;
     return 0;
 }
 
-static void twin_set_horizon(void *context, const char *schedule, struct wall slot)
+static void twin_set_horizon(void *context, const char *schedule, const char *rule,
+                             struct wall slot)
 {
+    (void)rule;
     struct sim *sim = context;
     sim->oracle.progress++;
     trace_line(&sim->trace, "horizon %s %lld", schedule, (long long)(slot.us / US_PER_SECOND));
@@ -99,7 +105,11 @@ static void twin_set_horizon(void *context, const char *schedule, struct wall sl
 
 struct ledger ledger_port(struct sim *sim)
 {
-    return (struct ledger){sim, twin_append, twin_horizon, twin_set_horizon};
+    return (struct ledger){.context = sim,
+                           .durable = false,
+                           .append = twin_append,
+                           .horizon = twin_horizon,
+                           .set_horizon = twin_set_horizon};
 }
 
 void ledger_finish(struct ledger_twin *ledger)

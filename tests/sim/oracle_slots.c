@@ -88,7 +88,8 @@ static enum choice choose(const struct plan_of_schedule *plan, struct wall slot,
         return CHOICE_PAUSED;
     if (late <= GRACE_US)
         return CHOICE_RUN;
-    return plan->catches_up && late < plan->start_within_us ? CHOICE_RUN : CHOICE_MISS;
+    return plan->catches_up && late < plan->spread_us + plan->start_within_us ? CHOICE_RUN
+                                                                              : CHOICE_MISS;
 }
 
 void oracle_horizon(struct oracle *oracle, const char *name, struct wall slot)

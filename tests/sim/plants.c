@@ -97,8 +97,9 @@ void __wrap_engine_expire(struct engine *engine)
         __real_engine_expire(engine);
 }
 
-static int no_horizon(void *context, const char *schedule, struct wall *ret)
+static int no_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)
 {
+    (void)rule;
     (void)context;
     (void)schedule;
     (void)ret;
@@ -110,7 +111,7 @@ static bool went_back(const struct config *config, const struct ledger *ledger, 
 {
     struct wall horizon;
     for (uint32_t i = 0; i < config->schedule_count; i++)
-        if (ledger->horizon(ledger->context, config->schedules[i].name, &horizon) == 0
+        if (ledger->horizon(ledger->context, config->schedules[i].name, "", &horizon) == 0
             && wall_diff_us(horizon, now) > 2 * US_PER_SECOND)
             return true;
     return false;

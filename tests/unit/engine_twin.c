@@ -1,6 +1,8 @@
 /* See engine_twin.h. */
 #include "engine_twin.h"
 
+#include "base/bucket.h"
+
 #include "base/text.h"
 
 #include <assert.h>
@@ -46,6 +48,9 @@ static int append(void *context, const struct ledger_entry *entry)
     struct twin *twin = context;
     if (twin->ledger_refuses)
         return -ENOSPC;
+    bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
+    if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
+        return 0;
     if (entry->kind == LEDGER_ENDED) {
         twin->ended[entry->result]++;
         return 0;
@@ -63,8 +68,9 @@ static struct twin_horizon *find_horizon(struct twin *twin, const char *name)
     return NULL;
 }
 
-static int get_horizon(void *context, const char *schedule, struct wall *ret)
+static int get_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)
 {
+    (void)rule;
     const struct twin_horizon *horizon = find_horizon(context, schedule);
     if (horizon == NULL)
         return 1;
@@ -72,8 +78,9 @@ static int get_horizon(void *context, const char *schedule, struct wall *ret)
     return 0;
 }
 
-static void set_horizon(void *context, const char *schedule, struct wall slot)
+static void set_horizon(void *context, const char *schedule, const char *rule, struct wall slot)
 {
+    (void)rule;
     struct twin *twin = context;
     struct twin_horizon *horizon = find_horizon(twin, schedule);
     if (horizon == NULL) {
@@ -116,7 +123,10 @@ void twin_init(struct twin *twin, int64_t second)
     *twin = (struct twin){.now = {{second * US_PER_SECOND}, {INT64_C(1000) * NS_PER_SECOND}}};
     twin->ports = (struct engine_ports){
         .transport = {twin, send_one, cancel_one, warm_up},
-        .ledger = {twin, append, get_horizon, set_horizon},
+        .ledger = {.context = twin,
+                   .append = append,
+                   .horizon = get_horizon,
+                   .set_horizon = set_horizon},
         .keyring = {twin, get_keys},
         .journal = {twin, write_line},
         .chance = {twin, no_chance},
@@ -170,7 +180,9 @@ void twin_start(struct twin *twin, struct config *config_take)
 {
     int r = config_freeze(config_take);
     assert(r == 0);
-    r = engine_create(&twin->ports, config_take, twin->now, &twin->engine, NULL);
+    /* The silence after a start is over by the first step. */
+    struct now start = {twin->now.wall, mono_add_ns(twin->now.mono, -BUCKET_WINDOW_NS)};
+    r = engine_create(&twin->ports, config_take, start, &twin->engine, NULL);
     assert(r == 0);
     config_unref(config_take);
     twin_step(twin);

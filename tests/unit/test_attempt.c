@@ -106,11 +106,12 @@ static void verdicts_decide(void **state)
                              ATTEMPT_RETRY);
             assert_true(most >= rows[i].least_us && most <= rows[i].ever_us);
         }
-        /* A retry must be able to leave before the deadline. */
-        assert_int_equal(attempt_decide(&verdict, 1, rows[i].most_us, span, &most),
-                         ATTEMPT_EXPIRED);
-        assert_int_equal(attempt_decide(&verdict, 1, rows[i].most_us + 1, span, &most),
-                         ATTEMPT_RETRY);
+        /* A retry must be able to leave before the deadline: its delay is cut to what is left. */
+        int64_t left = rows[i].least_us + 1500000;
+        assert_int_equal(attempt_decide(&verdict, 9, left, UINT64_MAX / 2, &most), ATTEMPT_RETRY);
+        assert_true(most <= left - 1000000);
+        left = rows[i].least_us + 1000000 - 1;
+        assert_int_equal(attempt_decide(&verdict, 9, left, 0, &most), ATTEMPT_EXPIRED);
         assert_int_equal(attempt_decide(&verdict, 1, -5, 0, &most), ATTEMPT_EXPIRED);
     }
 }

@@ -14,8 +14,9 @@ struct kept {
     int sets;
 };
 
-static int get_horizon(void *context, const char *schedule, struct wall *ret)
+static int get_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)
 {
+    (void)rule;
     const struct kept *kept = context;
     (void)schedule;
     if (!kept->known)
@@ -24,8 +25,9 @@ static int get_horizon(void *context, const char *schedule, struct wall *ret)
     return 0;
 }
 
-static void set_horizon(void *context, const char *schedule, struct wall slot)
+static void set_horizon(void *context, const char *schedule, const char *rule, struct wall slot)
 {
+    (void)rule;
     struct kept *kept = context;
     (void)schedule;
     *kept = (struct kept){true, slot, kept->sets + 1};

@@ -1,0 +1,40 @@
+/*
+ * A slot in progress: what its batches and runs have in common, and how many members are left.
+ *
+ * In the ledger it is one entry of its own (LEDGER_WHOLE_SLOT): STARTED when it is opened, ENDED
+ * when its last member has ended. What lies between is taken up again after a restart.
+ */
+#pragma once
+
+#include "base/instant.h"
+#include "base/result.h"
+#include "engine/model.h"
+#include "engine/ports.h"
+
+struct open_slot {
+    struct open_slot *previous; /* in the engine's list */
+    struct open_slot *next;
+    struct config *config; /* one reference */
+    const struct schedule *schedule;
+    struct wall slot;
+    uint64_t members; /* that have not ended */
+};
+
+/* The list's head is the caller's; a NULL head is an empty list. */
+struct open_slots {
+    struct open_slot *first;
+};
+
+/* Outcomes: 0, in the list with no members yet; -ENOMEM. */
+int open_slot_add(struct open_slots *slots, struct config *config, const struct schedule *schedule,
+                  struct wall slot, struct open_slot **ret) MUST_CHECK;
+
+/* Takes it out of the list and frees it; nothing is told to the ledger. */
+void open_slot_remove(struct open_slots *slots, struct open_slot *open);
+
+/* Its entry in the ledger. */
+void open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
+                    enum ledger_entry_kind kind, struct wall now);
+
+/* Frees all. */
+void open_slots_finish(struct open_slots *slots);
