@@ -9,7 +9,7 @@ from daemon import Daemon, configuration, wait_for_phase
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 COUNT = 200
-PERIOD = 30
+PERIOD = 20
 SUBMITTED = re.compile(
     r"event=backup_submitted schedule=nightly instance=(crs-[a-z0-9]+) region=ap-guangzhou slot=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) "
     r"attempt=1 task_id=(\d+) request_id=([0-9a-f-]{36})$")
@@ -21,7 +21,7 @@ def instances(count=COUNT):
 
 def burst(cloud, **more):
     """A configuration whose one slot is due every PERIOD seconds, and that instant."""
-    config = configuration(cloud, {"nightly": {"every": f"{PERIOD}s", "start_within": "25s", "instances": instances()}}, **more)
+    config = configuration(cloud, {"nightly": {"every": f"{PERIOD}s", "start_within": "19s", "instances": instances()}}, **more)
     return config, wait_for_phase(PERIOD, 4)
 
 
