@@ -22,18 +22,18 @@ def introspect(tree, what):
 
 
 def run_by_meson(tree):
-    """Source file -> suites of the tests (or "benchmark") whose program is made from it."""
-    sources = {}
+    """Source file -> suites of the tests (or "benchmark") that run a program made from it."""
+    sources = {}  # of a program, by its path and by the name that meson gives the target
     for target in introspect(tree, "targets"):
         own = [source for group in target.get("target_sources", []) for source in group.get("sources", [])]
-        for output in target.get("filename", []):
-            sources[output] = own
+        for key in (*target.get("filename", []), target.get("id")):
+            sources[key] = own
     suites = {}
     for what in ("tests", "benchmarks"):
         for test in introspect(tree, what):
             names = {suite.split(":")[-1] for suite in test.get("suite", [])}
-            for argument in test.get("cmd", []):
-                for source in sources.get(argument, []):
+            for program in (*test.get("cmd", []), *test.get("depends", [])):
+                for source in sources.get(program, []):
                     suites.setdefault(source, set()).update({"benchmark"} if what == "benchmarks" else names)
     return suites
 
