@@ -63,9 +63,9 @@ int main(int argc, char **argv)
         (void)fputs(options_help(), stdout);
         return EXIT_CODE_OK;
     case OPTIONS_CHECK:
-        return check_run(options.config_path, clock_now().wall, stdout, stderr);
+        return (int)check_run(options.config_path, clock_now().wall, stdout, stderr);
     case OPTIONS_RUN:
-        return run(&options);
+        return (int)run(&options);
     }
     return EXIT_CODE_USAGE;
 }

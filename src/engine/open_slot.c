@@ -1,6 +1,7 @@
 /* See open_slot.h. */
 #include "engine/open_slot.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -51,6 +52,8 @@ void open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
 
 void open_slots_finish(struct open_slots *slots)
 {
-    while (slots->first != NULL)
+    while (slots->first != NULL) {
+        assert(slots->first->previous == NULL);
         open_slot_remove(slots, slots->first);
+    }
 }

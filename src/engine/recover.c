@@ -9,6 +9,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,7 @@ static int reopen(struct engine *engine, const struct schedule *schedule, const 
     decided_finish(&decided);
     if (r < 0)
         return r; /* the engine is not made: what was opened goes with it */
+    assert(open != NULL);
     plan_raise(engine->plan, schedule, found->slot, ledger);
     if (open->members > 0) {
         report_slot_resumed(&engine->ports.journal, open);
