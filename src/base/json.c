@@ -57,6 +57,7 @@ static size_t escape_length(char *text)
 static int prepare(char *text, size_t length, struct errtext *err)
 {
     int depth = 0;
+    int values = 1;
     bool quoted = false;
     for (size_t at = 0; at < length;) {
         unsigned char c = (unsigned char)text[at];
@@ -64,6 +65,8 @@ static int prepare(char *text, size_t length, struct errtext *err)
         bool bad = quoted ? c < ' ' : (c < ' ' && !is_blank(text[at])) || c > '~';
         if (bad || step == 0)
             return refuse(at, length, err);
+        if (!quoted && (c == ',' || c == '{' || c == '['))
+            values++;
         if (c == '"')
             quoted = !quoted;
         else if (!quoted && (c == '{' || c == '['))
@@ -72,6 +75,8 @@ static int prepare(char *text, size_t length, struct errtext *err)
             depth--;
         if (depth > JSON_DEPTH_MAX)
             return errtext_set(err, -E2BIG, "JSON nested deeper than %d levels", JSON_DEPTH_MAX);
+        if (values > JSON_VALUES_MAX)
+            return errtext_set(err, -E2BIG, "JSON of more than %d values", JSON_VALUES_MAX);
         at += step;
     }
     return 0;

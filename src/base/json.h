@@ -20,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JSON_DEPTH_MAX 64 /* arrays and objects inside one another */
+#define JSON_DEPTH_MAX 64     /* arrays and objects inside one another */
+#define JSON_VALUES_MAX 65536 /* a tree costs 64 bytes and more for each */
 
 struct cJSON;
 
@@ -48,7 +49,8 @@ enum json_kind {
  * Takes some 80 bytes of memory a value of the text, and the text's length once more; the caller
  * bounds the length.
  *
- * Outcomes: 0, then json_finish is due; -EINVAL; -E2BIG for more than JSON_DEPTH_MAX levels;
+ * Outcomes: 0, then json_finish is due; -EINVAL; -E2BIG for more than JSON_DEPTH_MAX levels or
+ * JSON_VALUES_MAX values;
  * -ENOMEM; each with a text.
  */
 int json_read(struct json *json, const char *bytes, size_t length, struct errtext *err) MUST_CHECK;

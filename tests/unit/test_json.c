@@ -192,6 +192,24 @@ static void depth_has_a_bound(void **state)
     assert_non_null(strstr(err.text, "64"));
 }
 
+static void values_have_a_bound(void **state)
+{
+    (void)state;
+    static char text[2 * JSON_VALUES_MAX + 8];
+    for (size_t values = JSON_VALUES_MAX - 2; values <= JSON_VALUES_MAX; values++) {
+        /* The array is a value itself. */
+        text[0] = '[';
+        for (size_t i = 0; i < values; i++)
+            memcpy(text + 1 + 2 * i, "1,", 2);
+        text[2 * values] = ']';
+        struct json json = {.text = NULL, .root = NULL};
+        int expected = values + 1 <= JSON_VALUES_MAX ? 0 : -E2BIG;
+        assert_int_equal(json_read(&json, text, 2 * values + 1, &err), expected);
+        json_finish(&json);
+    }
+    assert_non_null(strstr(err.text, "65536"));
+}
+
 static void assert_string(struct json_value value, const char *expected)
 {
     char buffer[64];
@@ -468,6 +486,7 @@ int main(void)
         cmocka_unit_test(a_zero_byte_is_a_bad_byte),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(depth_has_a_bound),
+        cmocka_unit_test(values_have_a_bound),
         cmocka_unit_test(members_are_found_once),
         cmocka_unit_test(elements_come_in_order),
         cmocka_unit_test(strings_come_out_clean),
