@@ -212,6 +212,16 @@ static int parse_epoch(const char *p, int64_t *ret_seconds)
     return 0;
 }
 
+/* A date as far as it goes, but of the year 0, before it, or of more than four digits. */
+static bool year_is_outside(const char *text)
+{
+    bool is_signed = text[0] == '-' || text[0] == '+';
+    size_t digits = strspn(text + is_signed, "0123456789");
+    if (digits < 4 || text[is_signed + digits] != '-')
+        return false;
+    return is_signed || digits > 4 || strncmp(text, "0000", 4) == 0;
+}
+
 int civil_parse(const char *text, struct wall *ret, struct errtext *err)
 {
     const char *p = text;
@@ -224,6 +234,8 @@ int civil_parse(const char *text, struct wall *ret, struct errtext *err)
         if (parse_epoch(p, &seconds) < 0)
             return errtext_set(err, -EINVAL, "'%.60s' is not a number of seconds since 1970", text);
     } else {
+        if (year_is_outside(text))
+            return errtext_set(err, -EINVAL, "'%.60s' is outside the years 0001 to 9999", text);
         if (parse_date(&p, &c) < 0)
             return errtext_set(
                 err, -EINVAL,

@@ -93,6 +93,16 @@ static void readings(void **state)
         assert_int_equal(w.us, 42);
         assert_true(err.text[0] != '\0');
     }
+    static const char *const outside[] = {
+        "0000-01-01T00:00Z",   "10000-01-01T00:00Z", "-2026-01-01T00:00Z",
+        "+12026-01-01T00:00Z", "@253402300800",
+    };
+    for (size_t i = 0; i < COUNT(outside); i++) {
+        struct wall w = {42};
+        err.text[0] = '\0';
+        assert_true(civil_parse(outside[i], &w, &err) < 0);
+        assert_non_null(strstr(err.text, "is outside the years 0001 to 9999"));
+    }
 }
 
 int main(void)
