@@ -9,6 +9,7 @@
 #include "ctl/ctl.h"
 
 #include "base/text.h"
+#include "engine/forecast.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -59,6 +60,35 @@ void ctl_print_json(bool first, const char *key, const char *text)
     text_add_json(&t, text, length);
     (void)printf("%s\"%s\":%s", first ? "" : ",", key, buffer);
     free(buffer);
+}
+
+static void print_end(const char *key, const struct recurrence *when, const struct instance *who,
+                      struct wall at)
+{
+    char local[FORECAST_TIME_MAX];
+    (void)printf(",\"%s\":{", key);
+    ctl_print_json(true, "instance", who->id);
+    ctl_print_json(false, "at", forecast_time(when, at, local));
+    (void)printf("}");
+}
+
+void ctl_print_spread(const struct recurrence *when, struct wall slot,
+                      const struct forecast_spread *spread)
+{
+    print_end("first", when, spread->first, wall_add_us(slot, spread->first_us));
+    print_end("last", when, spread->last, wall_add_us(slot, spread->last_us));
+}
+
+bool ctl_parse_count(const char *text, unsigned long most, unsigned long *ret)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 9 || text[digits] != '\0')
+        return false;
+    unsigned long count = strtoul(text, NULL, 10);
+    if (count < 1 || count > most)
+        return false;
+    *ret = count;
+    return true;
 }
 
 static int refuse_word(const struct ctl *ctl, const char *kind, const char *word,

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/instant.h"
 #include "base/result.h"
 
 #include <stdbool.h>
@@ -65,6 +66,9 @@ int ctl_main(const struct ctl_program *program, int argc, char **argv);
 int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct ctl_option *options,
               size_t option_count, const char **ret_operands, size_t operand_max) MUST_CHECK;
 
+/* A whole number of plain digits from 1 to `most`. */
+bool ctl_parse_count(const char *text, unsigned long most, unsigned long *ret) MUST_CHECK;
+
 /* One line on stderr, "crsbackupctl: ...", without control characters. Returns `exit_code`. */
 int ctl_complain(int exit_code, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -73,3 +77,9 @@ int ctl_complain_usage(const struct ctl *ctl, const char *format, ...) PRINTF_LI
 
 /* ,"key":"text" on stdout, with JSON's escapes; without the comma where `first`. */
 void ctl_print_json(bool first, const char *key, const char *text);
+
+/* ,"first":{"instance":"...","at":"..."},"last":{...}: the ends of a slot's spread. */
+struct forecast_spread;
+struct recurrence;
+void ctl_print_spread(const struct recurrence *when, struct wall slot,
+                      const struct forecast_spread *spread);

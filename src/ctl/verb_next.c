@@ -1,13 +1,19 @@
 /*
  * next: the coming slots of an expression, of a schedule, or of all schedules of a file.
  *
- * All three are one list of recurrences, of which the earliest next slot is printed again and
+ * All three are one heap of recurrences, of which the earliest next slot is printed again and
  * again. Slots of one recurrence come bare; those of a whole file with the schedule's name behind.
+ * What else is known of a slot (a clock change moved it, the ends of its spread) goes behind it
+ * where a person looks on, and into its object with --json; never into a line for a program.
  */
 #include "base/civil.h"
+#include "base/digest.h"
+#include "base/heap.h"
 #include "base/text.h"
 #include "ctl/ctl.h"
+#include "ctl/screen.h"
 #include "engine/forecast.h"
+#include "engine/forecast_load.h"
 #include "ports/clock_system.h"
 #include "ports/config_system.h"
 #include "ports/zoneinfo.h"
@@ -18,7 +24,8 @@
 #include <string.h>
 
 #define COUNT_DEFAULT 5
-#define COUNT_MAX 10000
+#define COUNT_MAX 1000000
+#define ZONE_SHOWN_MAX 64 /* bytes of a wrong zone that a complaint quotes */
 
 struct request {
     const char *cron;
@@ -31,60 +38,126 @@ struct request {
     unsigned slots;
 };
 
-/* One recurrence and its next slot; at WALL_NEVER it has no more. */
+/* One recurrence and its next slot. */
 struct course {
+    struct heap_node node; /* by slot.at */
     const struct recurrence *when;
     const char *name; /* NULL: not shown */
     struct slot_time slot;
+    bool spreads;
+    struct forecast_spread spread; /* valid where it spreads */
 };
 
-static void advance(struct course *course, struct wall after)
+/* Queues its next slot that its clock can show, if it has one. Outcomes: 0; -ENOMEM. */
+static int advance(struct heap *heap, struct course *course, struct wall after)
 {
-    struct slot_time slot;
-    if (recurrence_next(course->when, after, &slot) != 0)
-        slot = (struct slot_time){.at = WALL_NEVER};
+    struct slot_time slot = {.at = after};
+    int64_t shown = 0;
+    do {
+        if (recurrence_next(course->when, slot.at, &slot) != 0)
+            return 0;
+        shown = wall_seconds(slot.at) + zone_seconds_at(course->when->zone, wall_seconds(slot.at));
+    } while (shown < WALL_MIN_SECOND); /* the first hours of year 1, west of Greenwich */
+    if (shown > WALL_MAX_SECOND)
+        return 0;
     course->slot = slot;
+    return heap_push(heap, &course->node, slot.at.us);
 }
 
-static void print_slot(const struct ctl *ctl, const struct course *course, bool first)
+static void print_notes(const struct course *course)
 {
-    char local[FORECAST_TIME_MAX];
+    char buffer[FORECAST_MOVED_MAX];
+    char first[LOAD_SPAN_TEXT_MAX];
+    char last[LOAD_SPAN_TEXT_MAX];
+    if (course->slot.moved)
+        (void)printf("  (%s)", forecast_moved(course->when, course->slot.at, buffer));
+    if (course->spreads)
+        (void)printf("  (%s after %s, %s after %s)", course->spread.first->id,
+                     load_span_text(course->spread.first_us, first), course->spread.last->id,
+                     load_span_text(course->spread.last_us, last));
+}
+
+static void print_object(const struct course *course, const char *local, bool first)
+{
     char utc[CIVIL_TEXT_MAX];
-    (void)forecast_time(course->when, course->slot.at, local);
-    if (!ctl->json) {
-        (void)printf("%s%s%s\n", local, course->name != NULL ? " " : "",
-                     course->name != NULL ? course->name : "");
-        return;
-    }
+    char before[FORECAST_CLOCK_MAX];
+    char after[FORECAST_CLOCK_MAX];
     (void)printf("%s{", first ? "" : ",");
     ctl_print_json(true, "at", local);
     ctl_print_json(false, "utc", civil_format_utc(course->slot.at, utc));
     if (course->name != NULL)
         ctl_print_json(false, "schedule", course->name);
-    (void)printf(",\"moved\":%s}", course->slot.moved ? "true" : "false");
+    (void)printf(",\"moved\":%s", course->slot.moved ? "true" : "false");
+    if (course->slot.moved && forecast_gap(course->when, course->slot.at, before, after)) {
+        (void)printf(",\"skipped\":{");
+        ctl_print_json(true, "from", before);
+        ctl_print_json(false, "to", after);
+        (void)printf("}");
+    }
+    if (course->spreads)
+        ctl_print_spread(course->when, course->slot.at, &course->spread);
+    (void)printf("}");
 }
 
-/* Prints up to request->slots slots of all courses, the earliest first. */
+static void print_slot(const struct ctl *ctl, const struct course *course, bool first, bool notes)
+{
+    char local[FORECAST_TIME_MAX];
+    (void)forecast_time(course->when, course->slot.at, local);
+    if (ctl->json) {
+        print_object(course, local, first);
+        return;
+    }
+    (void)printf("%s%s%s", local, course->name != NULL ? " " : "",
+                 course->name != NULL ? course->name : "");
+    if (notes)
+        print_notes(course);
+    (void)printf("\n");
+}
+
+/* Up to request->slots slots, the earliest first, until the output takes no more. */
+static unsigned print_queue(const struct ctl *ctl, const struct request *request, struct heap *heap)
+{
+    unsigned printed = 0;
+    bool notes = screen_of(stdout).terminal;
+    for (struct heap_node *top; printed < request->slots && (top = heap_pop(heap)) != NULL;) {
+        struct course *course = HEAP_OWNER(top, struct course, node);
+        print_slot(ctl, course, printed == 0, notes);
+        printed++;
+        if (ferror(stdout) != 0 || advance(heap, course, course->slot.at) != 0)
+            break; /* the output is gone: ctl_main says so; a place was freed, so no memory fails */
+    }
+    return printed;
+}
+
+static bool ever_fires(const struct course *courses, size_t count)
+{
+    struct slot_time slot;
+    for (size_t i = 0; i < count; i++)
+        if (recurrence_next(courses[i].when, wall_from_seconds(0), &slot) == 0)
+            return true;
+    return false;
+}
+
+/* Prints up to request->slots slots of all courses; `what` is said where there is none. */
 static int print_slots(const struct ctl *ctl, const struct request *request, struct course *courses,
                        size_t count, const char *what)
 {
-    unsigned printed = 0;
-    for (size_t i = 0; i < count; i++)
-        advance(&courses[i], request->after);
-    if (ctl->json)
-        (void)printf("{\"slots\":[");
-    for (; printed < request->slots; printed++) {
-        struct course *earliest = NULL;
-        for (size_t i = 0; i < count; i++)
-            if (earliest == NULL || wall_before(courses[i].slot.at, earliest->slot.at))
-                earliest = &courses[i];
-        if (earliest == NULL || earliest->slot.at.us == WALL_NEVER.us)
-            break;
-        print_slot(ctl, earliest, printed == 0);
-        advance(earliest, earliest->slot.at);
+    struct heap heap = {0};
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = advance(&heap, &courses[i], request->after);
+    if (r != 0) {
+        heap_finish(&heap);
+        return ctl_complain(CTL_FAILED, "no memory");
     }
     if (ctl->json)
+        (void)printf("{\"slots\":[");
+    unsigned printed = print_queue(ctl, request, &heap);
+    if (ctl->json)
         (void)printf("]}\n");
+    heap_finish(&heap);
+    if (printed == 0 && ever_fires(courses, count))
+        return ctl_complain(CTL_DONE, "no slot comes after that time before the year 10000");
     if (printed == 0)
         return ctl_complain(CTL_DONE, "%s", what);
     return CTL_DONE;
@@ -107,7 +180,9 @@ static int next_of_expression(const struct ctl *ctl, const struct request *reque
         if (outcome == -ENOMEM)
             return ctl_complain(CTL_FAILED, "no memory");
         if (outcome != 0)
-            return ctl_complain(CTL_BAD_DATA, "timezone %s: %s", request->timezone, err.text);
+            return ctl_complain(CTL_BAD_DATA, "timezone %.*s%s: %s", ZONE_SHOWN_MAX,
+                                request->timezone,
+                                strlen(request->timezone) > ZONE_SHOWN_MAX ? "..." : "", err.text);
         when.zone = zone;
     }
     struct course course = {.when = &when};
@@ -134,8 +209,23 @@ static int unknown_schedule(const struct request *request, const struct config *
                         nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
 }
 
+/* Outcomes: true; false where the digest fails. */
+static bool begin_course(struct digest *digest, const struct schedule *schedule, const char *name,
+                         struct course *ret)
+{
+    struct course course = {.when = &schedule->when, .name = name};
+    if (schedule->spread_us > 0) {
+        int r = forecast_spread(digest, schedule, &course.spread);
+        if (r < 0)
+            return false;
+        course.spreads = r == 0;
+    }
+    *ret = course;
+    return true;
+}
+
 static int next_of_schedule(const struct ctl *ctl, const struct request *request,
-                            const struct config *config)
+                            const struct config *config, struct digest *digest)
 {
     const struct schedule *schedule = config_find_schedule(config, request->schedule);
     if (schedule == NULL)
@@ -143,24 +233,28 @@ static int next_of_schedule(const struct ctl *ctl, const struct request *request
     if (schedule->paused)
         (void)ctl_complain(CTL_DONE, "schedule %s is paused; these are its slots if it were not",
                            schedule->name);
-    struct course course = {.when = &schedule->when};
+    struct course course;
+    if (!begin_course(digest, schedule, NULL, &course))
+        return ctl_complain(CTL_FAILED, "the library gives no SHA-256");
     return print_slots(ctl, request, &course, 1, "the schedule never fires, so no slot comes");
 }
 
 static int next_of_all(const struct ctl *ctl, const struct request *request,
-                       const struct config *config)
+                       const struct config *config, struct digest *digest)
 {
     struct course *courses = calloc((size_t)config->schedule_count + 1, sizeof *courses);
     if (courses == NULL)
         return ctl_complain(CTL_FAILED, "no memory");
     size_t count = 0;
-    for (uint32_t i = 0; i < config->schedule_count; i++) {
+    bool begun = true;
+    for (uint32_t i = 0; i < config->schedule_count && begun; i++) {
         const struct schedule *schedule = &config->schedules[i];
         if (!schedule->paused)
-            courses[count++] = (struct course){.when = &schedule->when, .name = schedule->name};
+            begun = begin_course(digest, schedule, schedule->name, &courses[count++]);
     }
-    int exit_code = print_slots(ctl, request, courses, count,
-                                "no schedule fires that is not paused, so no slot comes");
+    int exit_code = begun ? print_slots(ctl, request, courses, count,
+                                        "no schedule fires that is not paused, so no slot comes")
+                          : ctl_complain(CTL_FAILED, "the library gives no SHA-256");
     free(courses);
     return exit_code;
 }
@@ -184,8 +278,15 @@ static int next_of_file(const struct ctl *ctl, const struct request *request)
                             strerror(-outcome));
     if (outcome != 0)
         return CTL_BAD_DATA;
-    int exit_code = request->schedule != NULL ? next_of_schedule(ctl, request, config)
-                                              : next_of_all(ctl, request, config);
+    struct digest *digest = NULL;
+    struct errtext err = {""};
+    int exit_code = CTL_FAILED;
+    if (digest_create(&digest, &err) != 0)
+        exit_code = ctl_complain(CTL_FAILED, "no SHA-256: %s", err.text);
+    else
+        exit_code = request->schedule != NULL ? next_of_schedule(ctl, request, config, digest)
+                                              : next_of_all(ctl, request, config, digest);
+    digest_destroy(digest);
     config_unref(config);
     return exit_code;
 }
@@ -204,9 +305,8 @@ static int judge(const struct ctl *ctl, struct request *request)
         request->path = CONFIG_PATH;
     request->slots = COUNT_DEFAULT;
     if (request->count != NULL) {
-        size_t digits = strspn(request->count, "0123456789");
-        unsigned long count = digits > 0 && digits < 6 ? strtoul(request->count, NULL, 10) : 0;
-        if (request->count[digits] != '\0' || count < 1 || count > COUNT_MAX)
+        unsigned long count;
+        if (!ctl_parse_count(request->count, COUNT_MAX, &count))
             return ctl_complain(CTL_BAD_DATA, "--count '%s' is not a whole number from 1 to %d",
                                 request->count, COUNT_MAX);
         request->slots = (unsigned)count;
@@ -246,10 +346,13 @@ const struct verb verb_next = {
         "not paused, each with its schedule's name; FILE is " CONFIG_PATH "\n"
         "where none is given.\n"
         "\n"
+        "On a terminal, a slot that a clock change moved says so, and the first and last\n"
+        "instance of a spread are told; with --json, always (docs/crsbackupctl-json.md).\n"
+        "\n"
         "  --cron EXPR      five fields or a macro, such as '0 3 * * *' or @daily\n"
         "  --timezone ZONE  such as Asia/Shanghai; UTC where absent\n"
         "  --from TIME      such as 2026-11-23T19:00:00Z, 2026-11-24T03:00+08:00 or @1795460400\n"
-        "  --count N        1 to 10000; 5 where absent\n"
+        "  --count N        1 to 1000000; 5 where absent\n"
         "\n"
         "Exit: 0 also where no slot comes, which stderr tells; 65 an invalid expression, zone,\n"
         "time or file.\n",
