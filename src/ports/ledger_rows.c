@@ -1,0 +1,456 @@
+/*
+ * See ledger_rows.h. A STARTED or ENDED entry is one upsert of the run's row; so that an entry that
+ * is written twice, since a commit failed or its fate was doubtful, leaves the same row.
+ *
+ * A transaction that fails anywhere is rolled back as a whole and can be tried again at once; every
+ * statement is reset whatever it answered.
+ */
+#include "ports/ledger_rows.h"
+
+#include "ports/ledger_schema.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number) TEXT_OF_(number)
+
+#define CHECKPOINT_PAGES 1000 /* of the journal */
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    STARTED,
+    ENDED,
+    HORIZON,
+    PROBE,
+    SWEEP_LOOK,
+    SWEEP_DELETE,
+    SWEEP_NEXT,
+    GET_HORIZON,
+    SCAN,
+    UNENDED,
+    STATEMENTS,
+};
+
+/* As they stand in the file. */
+static const char *const results[] = {
+    [LEDGER_SUBMITTED] = "submitted", [LEDGER_FAILED] = "failed", [LEDGER_UNKNOWN] = "unknown",
+    [LEDGER_SKIPPED] = "skipped",     [LEDGER_MISSED] = "missed", [LEDGER_AGAIN] = "again",
+};
+
+static const char *const texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [STARTED] = "INSERT INTO runs(schedule, slot, instance, region, state, attempt, first_at,"
+                " started_at) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?6)"
+                " ON CONFLICT DO UPDATE SET state = 0, attempt = excluded.attempt,"
+                " region = excluded.region, first_at = coalesce(first_at, excluded.first_at),"
+                " started_at = excluded.started_at, ended_at = NULL, result = NULL,"
+                " task_id = NULL, code = NULL, request_id = NULL",
+    [ENDED] = "INSERT INTO runs(schedule, slot, instance, region, state, attempt, ended_at, result,"
+              " task_id, code, request_id) VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)"
+              " ON CONFLICT DO UPDATE SET state = 1, attempt = excluded.attempt,"
+              " region = coalesce(excluded.region, region), ended_at = excluded.ended_at,"
+              " result = excluded.result, task_id = excluded.task_id, code = excluded.code,"
+              " request_id = excluded.request_id",
+    [HORIZON] = "INSERT INTO horizons(schedule, rule, slot) VALUES(?1, ?2, ?3)"
+                " ON CONFLICT DO UPDATE SET rule = excluded.rule, slot = excluded.slot",
+    [PROBE] = "INSERT INTO meta(name, value) VALUES('probe', 1)"
+              " ON CONFLICT DO UPDATE SET value = value + 1",
+    [SWEEP_LOOK] = "SELECT slot, instance FROM runs WHERE schedule = ?1 AND slot < ?2"
+                   " AND slot < coalesce((SELECT slot FROM horizons WHERE schedule = ?1), ?2)"
+                   " AND (slot, instance) > (?3, ?4) ORDER BY slot, instance LIMIT " TEXT_OF(
+                       LEDGER_SWEEP_ROWS),
+    [SWEEP_DELETE] = "DELETE FROM runs WHERE schedule = ?1 AND state = 1"
+                     " AND (slot, instance) > (?2, ?3) AND (slot, instance) <= (?4, ?5)",
+    [SWEEP_NEXT] = "SELECT schedule FROM runs WHERE schedule > ?1 ORDER BY schedule LIMIT 1",
+    [GET_HORIZON] = "SELECT rule, slot FROM horizons WHERE schedule = ?1",
+    [SCAN] = "SELECT instance, state, result FROM runs WHERE schedule = ?1 AND slot = ?2"
+             " AND instance <> ?3",
+    [UNENDED] = "SELECT schedule, slot, instance, attempt FROM runs WHERE state = 0"
+                " ORDER BY schedule, slot, instance",
+};
+
+struct ledger_rows {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    int journal_pages;
+};
+
+/* ---- items ---- */
+
+static size_t size_of(const char *string)
+{
+    return string == NULL ? 0 : strlen(string) + 1;
+}
+
+/* Copies a string to *at and moves it on; NULL stays NULL. */
+static const char *keep(char **at, const char *string)
+{
+    if (string == NULL)
+        return NULL;
+    char *kept = *at;
+    size_t size = size_of(string);
+    memcpy(kept, string, size);
+    *at += size;
+    return kept;
+}
+
+struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry)
+{
+    struct ledger_item *item =
+        malloc(sizeof *item + size_of(entry->schedule) + size_of(entry->instance)
+               + size_of(entry->region) + size_of(entry->code) + size_of(entry->request_id));
+    if (item == NULL)
+        return NULL;
+    char *at = item->bytes;
+    *item = (struct ledger_item){
+        .kind = entry->kind == LEDGER_STARTED ? LEDGER_ITEM_STARTED : LEDGER_ITEM_ENDED,
+        .attempt = entry->attempt,
+        .result = entry->result,
+        .ticket = entry->kind == LEDGER_STARTED ? entry->ticket : 0,
+        .task_id = entry->task_id,
+        .slot = entry->slot,
+        .at = entry->at,
+        .schedule = keep(&at, entry->schedule),
+        .instance = keep(&at, entry->instance),
+        .region = keep(&at, entry->region),
+        .code = keep(&at, entry->code),
+        .request_id = keep(&at, entry->request_id),
+    };
+    return item;
+}
+
+struct ledger_item *ledger_item_of_horizon(const char *schedule, const char *rule, struct wall slot)
+{
+    struct ledger_item *item = malloc(sizeof *item + size_of(schedule) + size_of(rule));
+    if (item == NULL)
+        return NULL;
+    char *at = item->bytes;
+    *item = (struct ledger_item){
+        .kind = LEDGER_ITEM_HORIZON,
+        .slot = slot,
+        .schedule = keep(&at, schedule),
+        .rule = keep(&at, rule),
+    };
+    return item;
+}
+
+/* ---- statements ---- */
+
+static void bind_text(sqlite3_stmt *s, int place, const char *text)
+{
+    /* A static text needs no memory; a failure would be a place that there is not. */
+    (void)sqlite3_bind_text(s, place, text == NULL || text[0] == '\0' ? NULL : text, -1,
+                            SQLITE_STATIC);
+}
+
+/* The same where the empty text is a value. */
+static void bind_key(sqlite3_stmt *s, int place, const char *text)
+{
+    (void)sqlite3_bind_text(s, place, text, -1, SQLITE_STATIC);
+}
+
+static void bind_number(sqlite3_stmt *s, int place, int64_t number)
+{
+    (void)sqlite3_bind_int64(s, place, number);
+}
+
+static int explain(struct ledger_rows *rows, int code, struct errtext *err)
+{
+    int r = ledger_schema_outcome(rows->db, code);
+    if (r < 0)
+        (void)errtext_set(err, r, "%s", sqlite3_errmsg(rows->db));
+    return r;
+}
+
+/* Runs a statement that has no rows. */
+static int finish(struct ledger_rows *rows, enum statement which, struct errtext *err)
+{
+    int code = sqlite3_step(rows->statements[which]);
+    int r = explain(rows, code, err);
+    (void)sqlite3_reset(rows->statements[which]);
+    return r;
+}
+
+static int put_run(struct ledger_rows *rows, const struct ledger_item *item, struct errtext *err)
+{
+    bool ended = item->kind == LEDGER_ITEM_ENDED;
+    sqlite3_stmt *s = rows->statements[ended ? ENDED : STARTED];
+    bind_key(s, 1, item->schedule);
+    bind_number(s, 2, item->slot.us);
+    bind_key(s, 3, item->instance);
+    bind_text(s, 4, item->region);
+    bind_number(s, 5, item->attempt);
+    bind_number(s, 6, item->at.us);
+    if (ended) {
+        bind_key(s, 7, results[item->result]);
+        if (item->task_id != 0)
+            bind_number(s, 8, item->task_id);
+        else
+            (void)sqlite3_bind_null(s, 8);
+        bind_text(s, 9, item->code);
+        bind_text(s, 10, item->request_id);
+    }
+    return finish(rows, ended ? ENDED : STARTED, err);
+}
+
+static int put_horizon(struct ledger_rows *rows, const struct ledger_item *item,
+                       struct errtext *err)
+{
+    sqlite3_stmt *s = rows->statements[HORIZON];
+    bind_key(s, 1, item->schedule);
+    bind_key(s, 2, item->rule);
+    bind_number(s, 3, item->slot.us);
+    return finish(rows, HORIZON, err);
+}
+
+static void roll_back(struct ledger_rows *rows)
+{
+    if (sqlite3_get_autocommit(rows->db) == 0)
+        (void)sqlite3_exec(rows->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int ledger_rows_write(struct ledger_rows *rows, const struct ledger_item *first, unsigned limit,
+                      struct errtext *err)
+{
+    int r = finish(rows, BEGIN, err);
+    if (r == 0 && (first == NULL || limit == 0))
+        r = finish(rows, PROBE, err);
+    for (const struct ledger_item *item = first; r == 0 && item != NULL && limit > 0; limit--) {
+        r = item->kind == LEDGER_ITEM_HORIZON ? put_horizon(rows, item, err)
+                                              : put_run(rows, item, err);
+        item = item->next;
+    }
+    if (r == 0)
+        r = finish(rows, COMMIT, err);
+    if (r < 0)
+        roll_back(rows);
+    return r;
+}
+
+/* ---- the journal ---- */
+
+static int note_pages(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct ledger_rows *rows = context;
+    (void)db;
+    (void)name;
+    rows->journal_pages = pages;
+    return SQLITE_OK;
+}
+
+void ledger_rows_checkpoint(struct ledger_rows *rows)
+{
+    if (rows->journal_pages < CHECKPOINT_PAGES)
+        return;
+    rows->journal_pages = 0; /* the next commit tells anew */
+    (void)sqlite3_wal_checkpoint_v2(rows->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* ---- sweeping ---- */
+
+/*
+ * Up to LEDGER_SWEEP_ROWS runs from here on; *ret is the last of them. Outcomes: 0;
+ * LEDGER_SWEEP_DONE, fewer were left (*ret is *sweep where there were none); negative.
+ */
+static int find_end(struct ledger_rows *rows, const struct ledger_sweep *sweep, struct wall before,
+                    struct ledger_sweep *ret)
+{
+    sqlite3_stmt *s = rows->statements[SWEEP_LOOK];
+    struct ledger_sweep end = *sweep;
+    int count = 0;
+    int code;
+    bind_key(s, 1, sweep->schedule);
+    bind_number(s, 2, before.us);
+    bind_number(s, 3, sweep->slot);
+    bind_key(s, 4, sweep->instance);
+    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *instance = (const char *)sqlite3_column_text(s, 1);
+        end.slot = sqlite3_column_int64(s, 0);
+        (void)sqlite3_snprintf((int)sizeof end.instance, end.instance, "%s",
+                               instance == NULL ? "" : instance);
+        count++;
+    }
+    int r = ledger_schema_outcome(rows->db, code);
+    (void)sqlite3_reset(s);
+    if (r < 0)
+        return r;
+    *ret = end;
+    return count < LEDGER_SWEEP_ROWS ? LEDGER_SWEEP_DONE : 0;
+}
+
+static int delete_up_to(struct ledger_rows *rows, const struct ledger_sweep *from,
+                        const struct ledger_sweep *to, unsigned *ret_deleted)
+{
+    sqlite3_stmt *s = rows->statements[SWEEP_DELETE];
+    bind_key(s, 1, from->schedule);
+    bind_number(s, 2, from->slot);
+    bind_key(s, 3, from->instance);
+    bind_number(s, 4, to->slot);
+    bind_key(s, 5, to->instance);
+    int r = finish(rows, SWEEP_DELETE, NULL);
+    if (r == 0)
+        *ret_deleted = (unsigned)sqlite3_changes(rows->db);
+    else
+        roll_back(rows);
+    return r;
+}
+
+static int next_schedule(struct ledger_rows *rows, struct ledger_sweep *sweep)
+{
+    sqlite3_stmt *s = rows->statements[SWEEP_NEXT];
+    bind_key(s, 1, sweep->schedule);
+    int code = sqlite3_step(s);
+    int r = ledger_schema_outcome(rows->db, code);
+    if (r == 0)
+        r = LEDGER_SWEEP_DONE;
+    const char *name = code == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 0) : NULL;
+    /* A longer name is not ours; behind a cut one the sweep would find it again and again. */
+    if (name != NULL && strlen(name) < sizeof sweep->schedule) {
+        *sweep = (struct ledger_sweep){.slot = INT64_MIN};
+        memcpy(sweep->schedule, name, strlen(name) + 1);
+        r = 0;
+    }
+    (void)sqlite3_reset(s);
+    return r;
+}
+
+int ledger_rows_sweep(struct ledger_rows *rows, struct ledger_sweep *sweep, struct wall before,
+                      unsigned *ret_deleted)
+{
+    struct ledger_sweep end;
+    unsigned deleted = 0;
+    int found = find_end(rows, sweep, before, &end);
+    if (found < 0)
+        return found;
+    int r = delete_up_to(rows, sweep, &end, &deleted);
+    if (r < 0)
+        return r;
+    *ret_deleted = deleted;
+    *sweep = end;
+    return found == LEDGER_SWEEP_DONE ? next_schedule(rows, sweep) : 0;
+}
+
+/* ---- reading at the start ---- */
+
+int ledger_rows_horizon(struct ledger_rows *rows, const char *schedule, const char *rule,
+                        struct wall *ret)
+{
+    sqlite3_stmt *s = rows->statements[GET_HORIZON];
+    bind_key(s, 1, schedule);
+    int code = sqlite3_step(s);
+    int r = ledger_schema_outcome(rows->db, code);
+    if (code == SQLITE_ROW) {
+        const char *kept = (const char *)sqlite3_column_text(s, 0);
+        *ret = (struct wall){sqlite3_column_int64(s, 1)};
+        r = kept != NULL && strcmp(kept, rule) == 0 ? 0 : LEDGER_OTHER_RULE;
+    } else if (r == 0) {
+        r = LEDGER_NO_HORIZON;
+    }
+    (void)sqlite3_reset(s);
+    return r;
+}
+
+int ledger_rows_scan(struct ledger_rows *rows, const char *schedule, struct wall slot,
+                     void (*each)(void *context, const char *instance, enum ledger_state state),
+                     void *context)
+{
+    sqlite3_stmt *s = rows->statements[SCAN];
+    int code;
+    bind_key(s, 1, schedule);
+    bind_number(s, 2, slot.us);
+    bind_key(s, 3, LEDGER_WHOLE_SLOT);
+    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *instance = (const char *)sqlite3_column_text(s, 0);
+        const char *result = (const char *)sqlite3_column_text(s, 2);
+        enum ledger_state state = LEDGER_STATE_STARTED;
+        if (sqlite3_column_int(s, 1) != 0)
+            state = result != NULL && strcmp(result, results[LEDGER_AGAIN]) == 0
+                        ? LEDGER_STATE_AGAIN
+                        : LEDGER_STATE_ENDED;
+        if (instance != NULL)
+            each(context, instance, state);
+    }
+    int r = ledger_schema_outcome(rows->db, code);
+    (void)sqlite3_reset(s);
+    return r;
+}
+
+int ledger_rows_unended(struct ledger_rows *rows,
+                        void (*each)(void *context, const char *schedule, const char *instance,
+                                     struct wall slot, int attempt),
+                        void *context)
+{
+    sqlite3_stmt *s = rows->statements[UNENDED];
+    int code;
+    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *schedule = (const char *)sqlite3_column_text(s, 0);
+        const char *instance = (const char *)sqlite3_column_text(s, 2);
+        if (schedule != NULL && instance != NULL)
+            each(context, schedule, instance, (struct wall){sqlite3_column_int64(s, 1)},
+                 sqlite3_column_int(s, 3));
+    }
+    int r = ledger_schema_outcome(rows->db, code);
+    (void)sqlite3_reset(s);
+    return r;
+}
+
+/* ---- open and close ---- */
+
+static int prepare(struct ledger_rows *rows, const char *file, enum statement first,
+                   struct errtext *err)
+{
+    for (int i = (int)first; i < STATEMENTS; i++) {
+        int code = sqlite3_prepare_v3(rows->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &rows->statements[i], NULL);
+        if (code == SQLITE_OK)
+            continue;
+        int r = explain(rows, code, err);
+        return errtext_prefix(err, r, "%s lacks what a ledger has", file);
+    }
+    return 0;
+}
+
+void ledger_rows_close(struct ledger_rows *rows)
+{
+    if (rows == NULL)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        (void)sqlite3_finalize(rows->statements[i]);
+    ledger_schema_close(rows->db);
+    free(rows);
+}
+
+static int open_from(const char *file, bool reader, struct ledger_rows **ret, struct errtext *err)
+{
+    struct ledger_rows *rows = calloc(1, sizeof *rows);
+    if (rows == NULL)
+        return errtext_set(err, -ENOMEM, "%s: %s", file, strerror(ENOMEM));
+    int r = reader ? ledger_schema_open_reader(file, &rows->db, err)
+                   : ledger_schema_open(file, &rows->db, err);
+    if (r == 0)
+        r = prepare(rows, file, reader ? GET_HORIZON : BEGIN, err);
+    if (r < 0) {
+        ledger_rows_close(rows);
+        return r;
+    }
+    if (!reader)
+        (void)sqlite3_wal_hook(rows->db, note_pages, rows);
+    *ret = rows;
+    return 0;
+}
+
+int ledger_rows_open(const char *file, struct ledger_rows **ret, struct errtext *err)
+{
+    return open_from(file, false, ret, err);
+}
+
+int ledger_rows_open_reader(const char *file, struct ledger_rows **ret, struct errtext *err)
+{
+    return open_from(file, true, ret, err);
+}

@@ -1,0 +1,101 @@
+/*
+ * The ledger's rows: the statements on one connection, and the items that they write.
+ *
+ * One struct ledger_rows serves one thread at a time.
+ */
+#pragma once
+
+#include "base/result.h"
+#include "engine/model.h"
+#include "engine/ports.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ledger_rows;
+struct sqlite3;
+
+enum ledger_item_kind {
+    LEDGER_ITEM_STARTED,
+    LEDGER_ITEM_ENDED,
+    LEDGER_ITEM_HORIZON,
+};
+
+/* One thing to write. The strings stand in the item's own bytes. */
+struct ledger_item {
+    struct ledger_item *next;
+    enum ledger_item_kind kind;
+    int attempt;
+    int outcome; /* what is answered, where `ticket` is not 0 */
+    enum ledger_result result;
+    uint64_t ticket; /* 0: nobody is told */
+    int64_t task_id;
+    struct wall slot;
+    struct wall at;
+    const char *schedule;
+    const char *instance;
+    const char *region;
+    const char *code;
+    const char *request_id;
+    const char *rule; /* HORIZON */
+    char bytes[];
+};
+
+/* One malloc each; NULL: no memory. Freed with free(). */
+struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry);
+struct ledger_item *ledger_item_of_horizon(const char *schedule, const char *rule,
+                                           struct wall slot);
+
+/*
+ * The rows of a file that ledger_schema_open() accepts, for writing and sweeping.
+ * Outcomes: those of ledger_schema_open().
+ */
+int ledger_rows_open(const char *file, struct ledger_rows **ret, struct errtext *err) MUST_CHECK;
+
+/* The same for horizons and scans alone, beside a writer that has the file open. */
+int ledger_rows_open_reader(const char *file, struct ledger_rows **ret,
+                            struct errtext *err) MUST_CHECK;
+void ledger_rows_close(struct ledger_rows *rows); /* NULL is fine */
+
+/*
+ * Writes up to `limit` items of the list in one transaction; none at all: a probe of the disk,
+ * which writes a row of its own. Everything is durable on 0, and nothing was kept on a failure, as
+ * far as the disk lets us know. Outcomes: 0; negative as of ledger_schema_outcome(), `err` says
+ * what the library said.
+ */
+int ledger_rows_write(struct ledger_rows *rows, const struct ledger_item *first, unsigned limit,
+                      struct errtext *err) MUST_CHECK;
+
+/* Brings the journal's pages into the file where there are many. A failure waits for the next. */
+void ledger_rows_checkpoint(struct ledger_rows *rows);
+
+/* Where a sweep stands; zeroed: before all. */
+struct ledger_sweep {
+    char schedule[MODEL_NAME_MAX + 1];
+    char instance[MODEL_INSTANCE_ID_MAX + 1];
+    int64_t slot;
+};
+
+#define LEDGER_SWEEP_ROWS 500 /* looked at in one step */
+#define LEDGER_SWEEP_DONE 1
+
+/*
+ * One step of a sweep: deletes ended runs of slots before `before`, and never one of the slot of
+ * its schedule's horizon or a later one, since a restart asks for those. Outcomes: 0, there is
+ * more; LEDGER_SWEEP_DONE; negative.
+ */
+int ledger_rows_sweep(struct ledger_rows *rows, struct ledger_sweep *sweep, struct wall before,
+                      unsigned *ret_deleted) MUST_CHECK;
+
+/* As in struct ledger, from what is durable. */
+int ledger_rows_horizon(struct ledger_rows *rows, const char *schedule, const char *rule,
+                        struct wall *ret) MUST_CHECK;
+int ledger_rows_scan(struct ledger_rows *rows, const char *schedule, struct wall slot,
+                     void (*each)(void *context, const char *instance, enum ledger_state state),
+                     void *context) MUST_CHECK;
+
+/* By schedule and slot, and the whole slot before its instances. */
+int ledger_rows_unended(struct ledger_rows *rows,
+                        void (*each)(void *context, const char *schedule, const char *instance,
+                                     struct wall slot, int attempt),
+                        void *context) MUST_CHECK;
