@@ -39,7 +39,7 @@ NIGHTLY = 40
 UNDER_VALGRIND = ("backoff", "bucket", "digest", "event", "heap", "reply", "secret", "tc3", "text")
 
 SANITIZERS = {
-    "ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1",
+    "ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_error=0:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 
