@@ -1,130 +1,20 @@
 /* See lifecycle.h. */
 #include "daemon/lifecycle.h"
 
-#include "base/civil.h"
+#include "daemon/announce.h"
 #include "daemon/loop.h"
+#include "daemon/reload.h"
 #include "ports/chance_system.h"
 #include "ports/clock_system.h"
 #include "ports/config_system.h"
-#include "ports/log_stderr.h"
-#include "ports/log_syslog.h"
-#include "version.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #define LOG_FLUSH_NS NS_PER_SECOND
-#define STATUS_NS NS_PER_SECOND
-#define RELOAD_LINES_MAX 20 /* errors of a refused file that are logged */
-
-/* ---- log ---- */
-
-static struct wall wall_clock(void)
-{
-    return clock_now().wall;
-}
-
-static bool wants_syslog(enum log_target target)
-{
-    switch (target) {
-    case LOG_TARGET_SYSLOG:
-        return true;
-    case LOG_TARGET_STDERR:
-        return false;
-    case LOG_TARGET_AUTO:
-        break;
-    }
-    return !log_stderr_is_terminal() && log_syslog_is_there();
-}
-
-/* Outcomes: 0; -ENOMEM and the like: the old writer stays. */
-static int open_log(struct daemon *daemon)
-{
-    const struct config *config = daemon->config;
-    struct log_writer writer;
-    int r = wants_syslog(config->log_target)
-                ? log_syslog_create(config->log_format, &writer)
-                : log_stderr_create(config->log_format, wall_clock, &writer);
-    if (r < 0)
-        return r;
-    if (daemon->log.writer.destroy != NULL)
-        daemon->log.writer.destroy(daemon->log.writer.context);
-    daemon->log = (struct log_line){writer, config->log_level, config->log_format};
-    daemon->journal = log_line_journal(&daemon->log);
-    return 0;
-}
-
-static void write_event(struct daemon *daemon, const struct event *event)
-{
-    daemon->journal.write(daemon->journal.context, event);
-}
-
-static void say_counts(struct daemon *daemon, const char *name)
-{
-    struct event e = event_make(EVENT_NOTICE, name);
-    event_text(&e, "version", CRSBACKUPD_VERSION);
-    event_text(&e, "config", daemon->config_path);
-    event_number(&e, "schedules", daemon->config->schedule_count);
-    event_number(&e, "instances", (int64_t)daemon->config->instance_count);
-    struct wall next = engine_status(daemon->engine).next_slot;
-    if (next.us != WALL_NEVER.us)
-        event_instant(&e, "next_slot", next);
-    write_event(daemon, &e);
-}
-
-static void say_keys(struct daemon *daemon)
-{
-    struct event e = event_make(EVENT_NOTICE, "credentials_refreshed");
-    event_text(&e, "source", credentials_origin(daemon->credentials));
-    write_event(daemon, &e);
-}
-
-static void say_failure(struct daemon *daemon, const char *name, const char *text)
-{
-    struct event e = event_make(EVENT_ERR, name);
-    event_text(&e, "config", daemon->config_path);
-    event_text(&e, "message", text);
-    write_event(daemon, &e);
-}
-
-static void say_warning(void *context, const char *line)
-{
-    struct event e = event_make(EVENT_WARNING, "configuration_warning");
-    event_text(&e, "message", line);
-    write_event(context, &e);
-}
-
-/* ---- status ---- */
-
-static const char *describe(const struct daemon *daemon, char buffer[NOTIFY_STATUS_MAX])
-{
-    struct engine_status status = engine_status(daemon->engine);
-    char instant[CIVIL_TEXT_MAX];
-    (void)snprintf(
-        buffer, NOTIFY_STATUS_MAX,
-        "%s%s; %" PRIu32 " in flight, %" PRIu64 " waiting; %" PRIu64 " submitted, %" PRIu64
-        " failed, %" PRIu64 " unknown, %" PRIu64 " missed, %" PRIu64 " skipped",
-        daemon->draining ? "Stopping" : "Next slot ",
-        daemon->draining                       ? ""
-        : status.next_slot.us == WALL_NEVER.us ? "never"
-                                               : civil_format_utc(status.next_slot, instant),
-        status.in_flight, status.waiting, status.submitted, status.failed, status.unknown,
-        status.missed, status.skipped);
-    return buffer;
-}
-
-static void tell_status(struct daemon *daemon, struct mono now)
-{
-    if (mono_diff_ns(now, daemon->status_at) < STATUS_NS)
-        return;
-    char buffer[NOTIFY_STATUS_MAX];
-    daemon->status_at = now;
-    notify_status(&daemon->notify, describe(daemon, buffer));
-}
 
 /* ---- what the ports say ---- */
 
@@ -138,7 +28,8 @@ static void on_outcome(void *context, uint64_t ticket, const struct exchange *ex
                        struct mono at)
 {
     struct daemon *daemon = context;
-    engine_file_outcome(daemon->engine, ticket, exchange, at);
+    if (daemon->engine != NULL)
+        engine_file_outcome(daemon->engine, ticket, exchange, at);
 }
 
 static struct mono read_mono(void *context)
@@ -150,7 +41,17 @@ static struct mono read_mono(void *context)
 static void on_recorded(void *context, uint64_t ticket, int outcome)
 {
     struct daemon *daemon = context;
-    engine_file_recorded(daemon->engine, ticket, outcome);
+    if (daemon->engine != NULL)
+        engine_file_recorded(daemon->engine, ticket, outcome);
+}
+
+static void on_ledger(void *context, bool ok, const char *text)
+{
+    struct daemon *daemon = context;
+    struct event e =
+        event_make(ok ? EVENT_NOTICE : EVENT_ERR, ok ? "ledger_recovered" : "ledger_failed");
+    event_text(&e, "message", text);
+    daemon_write_event(daemon, &e);
 }
 
 static void on_signal(void *context, int number)
@@ -162,123 +63,33 @@ static void on_signal(void *context, int number)
         daemon->drain_wanted = true;
 }
 
-/* ---- reload ---- */
-
-static struct http_options http_options_of(const struct config *config)
-{
-    return (struct http_options){
-        .ca_file = config->ca_file,
-        .proxy = config->proxy,
-        .user_agent = "crsbackupd/" CRSBACKUPD_VERSION,
-        .max_in_flight = (unsigned)config->max_in_flight,
-    };
-}
-
-struct reload_lines {
-    struct daemon *daemon;
-    int told;
-};
-
-static void say_problem(void *context, const char *line)
-{
-    struct reload_lines *lines = context;
-    if (lines->told++ < RELOAD_LINES_MAX)
-        say_failure(lines->daemon, "reload_failed", line);
-}
-
-/* All of the new file or nothing of it. */
-static int take_config(struct daemon *daemon, struct config *config, struct errtext *err)
-{
-    struct http_options options = http_options_of(config);
-    int r = http_curl_reload(daemon->http, &options, err);
-    if (r < 0)
-        return r;
-    r = engine_reload(daemon->engine, config, clock_now());
-    if (r < 0) {
-        options = http_options_of(daemon->config);
-        (void)!http_curl_reload(daemon->http, &options, NULL);
-        return errtext_set(err, r, "out of memory");
-    }
-    config_unref(daemon->config);
-    daemon->config = config_ref(config);
-    r = open_log(daemon);
-    if (r < 0)
-        say_failure(daemon, "reload_failed", "the log stays as it was");
-    return 0;
-}
-
-/* Outcomes: 0; CREDENTIALS_UNUSABLE with a text; -ENOMEM. */
-static int read_keys(struct daemon *daemon, struct errtext *err)
-{
-    const struct config *config = daemon->config;
-    return credentials_read(daemon->credentials, config->provider, config->credentials_file,
-                            config->profile, err);
-}
-
-static void reload_keys(struct daemon *daemon)
-{
-    struct errtext err = {""};
-    if (read_keys(daemon, &err) != 0)
-        say_failure(daemon, "credentials_failed", err.text);
-    else
-        say_keys(daemon);
-}
-
-/* Reads the file anew and says what it thinks of it. Outcomes: as config_system_load(). */
-static int read_anew(struct daemon *daemon, struct config **ret)
-{
-    struct config_report report = {0};
-    struct reload_lines lines = {.daemon = daemon};
-    int r = config_system_load(daemon->config_path, clock_now().wall, ret, &report);
-    const struct config_report errors = {.errors = report.errors};
-    const struct config_report warnings = {.warnings = report.warnings};
-    if (r == CONFIG_INVALID)
-        config_report_lines(&errors, daemon->config_path, say_problem, &lines);
-    else if (r == 0)
-        config_report_lines(&warnings, daemon->config_path, say_warning, daemon);
-    else
-        say_failure(daemon, "reload_failed", strerrordesc_np(-r));
-    config_report_finish(&report);
-    return r;
-}
-
-static void reload(struct daemon *daemon)
-{
-    struct errtext err = {""};
-    struct config *config = NULL;
-    daemon->reload_wanted = false;
-    notify_reloading(&daemon->notify, clock_mono());
-    int r = read_anew(daemon, &config);
-    if (r == 0) {
-        r = take_config(daemon, config, &err);
-        config_unref(config);
-        if (r < 0)
-            say_failure(daemon, "reload_failed", err.text);
-    }
-    if (r == 0) {
-        reload_keys(daemon);
-        say_counts(daemon, "reloaded");
-    }
-    char buffer[NOTIFY_STATUS_MAX];
-    notify_ready(&daemon->notify, describe(daemon, buffer));
-}
-
 /* ---- the way out ---- */
 
 static void begin_drain(struct daemon *daemon, struct now now)
 {
     struct event e = event_make(EVENT_NOTICE, "stopping");
     event_number(&e, "in_flight", engine_status(daemon->engine).in_flight);
-    write_event(daemon, &e);
+    daemon_write_event(daemon, &e);
     char buffer[NOTIFY_STATUS_MAX];
     daemon->draining = true;
-    notify_stopping(&daemon->notify, describe(daemon, buffer));
+    notify_stopping(&daemon->notify, daemon_describe(daemon, buffer));
     engine_drain(daemon->engine, now);
 }
 
-static void on_http_closed(void *context)
+/* The loop ends by itself when the last handle of a port is closed. */
+static void on_closed(void *context)
 {
-    (void)context; /* the loop ends by itself when its last handle is closed */
+    (void)context;
+}
+
+static void close_ports(struct daemon *daemon)
+{
+    daemon->closing = true;
+    if (daemon->http != NULL)
+        http_curl_close(daemon->http, on_closed, daemon);
+    if (daemon->ledger != NULL)
+        ledger_sqlite_close(daemon->ledger, on_closed, daemon);
+    loop_stop(daemon->loop);
 }
 
 /* ---- turns ---- */
@@ -287,17 +98,15 @@ static struct loop_wake turn(void *context)
 {
     struct daemon *daemon = context;
     if (daemon->reload_wanted && !daemon->draining)
-        reload(daemon);
+        daemon_reload(daemon);
     struct now now = clock_now();
     if (daemon->drain_wanted && !daemon->draining)
         begin_drain(daemon, now);
     engine_step(daemon->engine, now);
-    if (daemon->draining && engine_is_idle(daemon->engine)) {
-        http_curl_close(daemon->http, on_http_closed, daemon);
-        loop_stop(daemon->loop);
-    }
+    if (daemon->draining && engine_is_idle(daemon->engine))
+        close_ports(daemon);
     size_t kept = daemon->log.writer.flush(daemon->log.writer.context);
-    tell_status(daemon, now.mono);
+    daemon_tell_status(daemon, now.mono);
 
     now = clock_now();
     struct wake wake = engine_next_wake(daemon->engine, now);
@@ -334,22 +143,36 @@ enum exit_code daemon_load(struct daemon *daemon, const struct options *options)
         return EXIT_CODE_FAILURE;
     }
     struct errtext err = {"out of memory"};
-    r = read_keys(daemon, &err);
+    r = daemon_read_keys(daemon, &err);
     if (r == 0)
         return EXIT_CODE_OK;
     (void)fprintf(stderr, "crsbackupd: credentials: %s\n", err.text);
     return r < 0 ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;
 }
 
+/* The state directory is made where only it is missing. */
+static int open_ledger(struct daemon *daemon, struct errtext *err)
+{
+    const char *directory = daemon->config->state_dir;
+    if (mkdir(directory, S_IRWXU) < 0 && errno != EEXIST)
+        return errtext_set(err, -errno, "state_dir %s cannot be made: %s; make it, or name another",
+                           directory, strerrordesc_np(errno));
+    const struct ledger_sqlite_options options = {.state_dir = directory};
+    const struct ledger_sqlite_sink sink = {
+        .context = daemon, .recorded = on_recorded, .state = on_ledger};
+    struct errtext warning = {""};
+    int r = ledger_sqlite_create(loop_uv(daemon->loop), &options, &sink, &daemon->ledger, &warning,
+                                 err);
+    if (warning.text[0] != '\0')
+        daemon_say_warning(daemon, warning.text);
+    return r;
+}
+
 static int create_engine(struct daemon *daemon, struct errtext *err)
 {
-    const struct ledger_sink sink = {.context = daemon, .recorded = on_recorded};
-    int r = ledger_memory_create(&sink, &daemon->ledger);
-    if (r < 0)
-        return errtext_set(err, r, "out of memory");
     const struct engine_ports ports = {
         .transport = http_curl_transport(daemon->http),
-        .ledger = ledger_memory_port(daemon->ledger),
+        .ledger = ledger_sqlite_port(daemon->ledger),
         .keyring = credentials_keyring(daemon->credentials),
         .journal = daemon->journal,
         .chance = chance_system(),
@@ -357,57 +180,58 @@ static int create_engine(struct daemon *daemon, struct errtext *err)
     return engine_create(&ports, daemon->config, clock_now(), &daemon->engine, err);
 }
 
-int daemon_start(struct daemon *daemon, struct errtext *err)
+static int open_ports(struct daemon *daemon, struct errtext *err)
 {
-    int r = open_log(daemon);
-    if (r < 0)
-        return errtext_set(err, r, "the log cannot be opened: %s", strerrordesc_np(-r));
-    struct event e = event_make(EVENT_NOTICE, "started");
-    event_text(&e, "version", CRSBACKUPD_VERSION);
-    event_number(&e, "pid", getpid());
-    write_event(daemon, &e);
-    say_keys(daemon);
-
     const struct loop_calls calls = {.context = daemon, .turn = turn, .signalled = on_signal};
-    r = loop_create(&calls, &daemon->loop, err);
+    int r = loop_create(&calls, &daemon->loop, err);
     if (r < 0)
         return r;
     const struct http_sink sink = {
         .context = daemon, .on_wire = on_wire, .outcome = on_outcome, .clock = read_mono};
-    const struct http_options options = http_options_of(daemon->config);
+    const struct http_options options = daemon_http_options_of(daemon->config);
     r = http_curl_create(loop_uv(daemon->loop), &options, &sink, &daemon->http, err);
+    return r < 0 ? r : open_ledger(daemon, err);
+}
+
+int daemon_start(struct daemon *daemon, struct errtext *err)
+{
+    int r = daemon_open_log(daemon);
+    if (r < 0)
+        return errtext_set(err, r, "the log cannot be opened: %s", strerrordesc_np(-r));
+    daemon_say_started(daemon);
+    daemon_say_keys(daemon);
+    r = open_ports(daemon, err);
     if (r == 0)
         r = create_engine(daemon, err);
-    if (r < 0)
+    if (r < 0) {
+        daemon_say_failure(daemon, "start_failed", err->text);
         return r;
+    }
     notify_init(&daemon->notify);
     char buffer[NOTIFY_STATUS_MAX];
-    notify_ready(&daemon->notify, describe(daemon, buffer));
-    say_counts(daemon, "ready");
+    notify_ready(&daemon->notify, daemon_describe(daemon, buffer));
+    daemon_say_counts(daemon, "ready");
     return 0;
 }
 
 int daemon_run(struct daemon *daemon, struct errtext *err)
 {
     int r = loop_run(daemon->loop, err);
-    if (r < 0)
-        return r;
-    struct engine_status status = engine_status(daemon->engine);
-    struct event e = event_make(EVENT_NOTICE, "stopped");
-    event_number(&e, "submitted", (int64_t)status.submitted);
-    event_number(&e, "failed", (int64_t)status.failed);
-    event_number(&e, "unknown", (int64_t)status.unknown);
-    event_number(&e, "missed", (int64_t)status.missed);
-    event_number(&e, "skipped", (int64_t)status.skipped);
-    write_event(daemon, &e);
-    return 0;
+    if (r == 0)
+        daemon_say_stopped(daemon);
+    return r;
 }
 
 void daemon_finish(struct daemon *daemon)
 {
+    if (daemon->loop != NULL && !daemon->closing) {
+        /* A start or a run that failed: the ports close as they would at the end. */
+        close_ports(daemon);
+        (void)!loop_run(daemon->loop, NULL);
+    }
     engine_destroy(daemon->engine);
     http_curl_destroy(daemon->http);
-    ledger_memory_destroy(daemon->ledger);
+    ledger_sqlite_destroy(daemon->ledger);
     loop_destroy(daemon->loop);
     credentials_destroy(daemon->credentials);
     notify_finish(&daemon->notify);

@@ -13,7 +13,7 @@
 #include "engine/engine.h"
 #include "ports/credentials.h"
 #include "ports/http_curl.h"
-#include "ports/ledger_memory.h"
+#include "ports/ledger_sqlite.h"
 #include "ports/log_writer.h"
 #include "ports/notify_systemd.h"
 
@@ -30,11 +30,12 @@ struct daemon {
     struct credentials *credentials;
     struct loop *loop;
     struct http_curl *http;
-    struct ledger_memory *ledger;
+    struct ledger_sqlite *ledger;
     struct engine *engine;
     bool reload_wanted;
     bool drain_wanted;
     bool draining;
+    bool closing;          /* the ports were told to close */
     struct mono status_at; /* when STATUS was last told */
 };
 

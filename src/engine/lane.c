@@ -179,7 +179,7 @@ uint64_t lane_backlog(const struct lane *lane)
 
 bool lane_wants_runs(const struct lane *lane)
 {
-    uint32_t ahead = (uint32_t)lane->bucket.per_second * 2;
+    uint32_t ahead = (uint32_t)lane->bucket.per_second / 4;
     return lane->unsent < (ahead < LANE_AHEAD_MIN ? LANE_AHEAD_MIN : ahead);
 }
 

@@ -14,9 +14,11 @@
 #include "engine/model.h"
 #include "engine/open_slot.h"
 
-#define LANE_AHEAD_MIN                                                         \
-    8 /* runs prepared ahead of their tokens: twice per_second, at least these \
-       */
+/*
+ * Runs recorded ahead of their tokens: those of a quarter of a second, and no fewer than these. The
+ * ledger may take so long without costing the pace; a crash makes no more of them unknown.
+ */
+#define LANE_AHEAD_MIN 4
 #define LANE_WARM_DEFAULT 4 /* connections opened ahead while the latency is not known */
 #define LANE_WARM_MAX 8
 #define LANE_STALE_NS (10 * NS_PER_SECOND) /* connections may have gone after so long a silence */

@@ -171,7 +171,7 @@ void report_keys(const struct journal *journal, bool available, const char *text
 
 void report_cannot_record(const struct journal *journal, const struct run *run, int outcome)
 {
-    struct event e = of_run(EVENT_ERR, "ledger_failed", run);
+    struct event e = of_run(EVENT_ERR, "record_failed", run);
     event_text(&e, "message", strerrordesc_np(-outcome));
     write_event(journal, &e);
 }

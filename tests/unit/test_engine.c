@@ -211,13 +211,13 @@ static void what_cannot_be_recorded_is_not_sent(void **state)
     twin_start(&twin, one_schedule("1h", 30));
     twin_run(&twin, 20 * SECOND);
     assert_int_equal(twin.sent_count, 0);
-    assert_int_equal(twin_count_lines(&twin, "event=ledger_failed"), 1);
+    assert_int_equal(twin_count_lines(&twin, "event=record_failed"), 1);
     twin.ledger_refuses = false;
     twin_run(&twin, 5 * SECOND);
     assert_int_equal(twin.sent_count, 30);
     twin.ledger_refuses = true;
     twin_run(&twin, 3600 * SECOND);
-    assert_int_equal(twin_count_lines(&twin, "event=ledger_failed"), 2);
+    assert_int_equal(twin_count_lines(&twin, "event=record_failed"), 2);
     twin_finish(&twin);
 }
 

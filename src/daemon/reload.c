@@ -1,0 +1,113 @@
+/*
+ * See reload.h. The new file is read whole, then the transport and the engine take it or neither
+ * does; keys that cannot be read leave the old ones in use.
+ */
+#include "daemon/reload.h"
+
+#include "daemon/announce.h"
+#include "ports/clock_system.h"
+#include "ports/config_system.h"
+#include "version.h"
+
+#include <string.h>
+
+#define RELOAD_LINES_MAX 20 /* errors of a refused file that are logged */
+
+struct http_options daemon_http_options_of(const struct config *config)
+{
+    return (struct http_options){
+        .ca_file = config->ca_file,
+        .proxy = config->proxy,
+        .user_agent = "crsbackupd/" CRSBACKUPD_VERSION,
+        .max_in_flight = (unsigned)config->max_in_flight,
+    };
+}
+
+struct reload_lines {
+    struct daemon *daemon;
+    int told;
+};
+
+static void say_problem(void *context, const char *line)
+{
+    struct reload_lines *lines = context;
+    if (lines->told++ < RELOAD_LINES_MAX)
+        daemon_say_failure(lines->daemon, "reload_failed", line);
+}
+
+/* All of the new file or nothing of it. */
+static int take_config(struct daemon *daemon, struct config *config, struct errtext *err)
+{
+    struct http_options options = daemon_http_options_of(config);
+    int r = http_curl_reload(daemon->http, &options, err);
+    if (r < 0)
+        return r;
+    r = engine_reload(daemon->engine, config, clock_now());
+    if (r < 0) {
+        options = daemon_http_options_of(daemon->config);
+        (void)!http_curl_reload(daemon->http, &options, NULL);
+        return errtext_set(err, r, "out of memory");
+    }
+    config_unref(daemon->config);
+    daemon->config = config_ref(config);
+    r = daemon_open_log(daemon);
+    if (r < 0)
+        daemon_say_failure(daemon, "reload_failed", "the log stays as it was");
+    return 0;
+}
+
+/* Outcomes: 0; CREDENTIALS_UNUSABLE with a text; -ENOMEM. */
+int daemon_read_keys(struct daemon *daemon, struct errtext *err)
+{
+    const struct config *config = daemon->config;
+    return credentials_read(daemon->credentials, config->provider, config->credentials_file,
+                            config->profile, err);
+}
+
+static void reload_keys(struct daemon *daemon)
+{
+    struct errtext err = {""};
+    if (daemon_read_keys(daemon, &err) != 0)
+        daemon_say_failure(daemon, "credentials_failed", err.text);
+    else
+        daemon_say_keys(daemon);
+}
+
+/* Reads the file anew and says what it thinks of it. Outcomes: as config_system_load(). */
+static int read_anew(struct daemon *daemon, struct config **ret)
+{
+    struct config_report report = {0};
+    struct reload_lines lines = {.daemon = daemon};
+    int r = config_system_load(daemon->config_path, clock_now().wall, ret, &report);
+    const struct config_report errors = {.errors = report.errors};
+    const struct config_report warnings = {.warnings = report.warnings};
+    if (r == CONFIG_INVALID)
+        config_report_lines(&errors, daemon->config_path, say_problem, &lines);
+    else if (r == 0)
+        config_report_lines(&warnings, daemon->config_path, daemon_say_warning, daemon);
+    else
+        daemon_say_failure(daemon, "reload_failed", strerrordesc_np(-r));
+    config_report_finish(&report);
+    return r;
+}
+
+void daemon_reload(struct daemon *daemon)
+{
+    struct errtext err = {""};
+    struct config *config = NULL;
+    daemon->reload_wanted = false;
+    notify_reloading(&daemon->notify, clock_mono());
+    int r = read_anew(daemon, &config);
+    if (r == 0) {
+        r = take_config(daemon, config, &err);
+        config_unref(config);
+        if (r < 0)
+            daemon_say_failure(daemon, "reload_failed", err.text);
+    }
+    if (r == 0) {
+        reload_keys(daemon);
+        daemon_say_counts(daemon, "reloaded");
+    }
+    char buffer[NOTIFY_STATUS_MAX];
+    notify_ready(&daemon->notify, daemon_describe(daemon, buffer));
+}
