@@ -236,6 +236,8 @@ static void give_up(struct engine *engine)
 void engine_drain(struct engine *engine, struct now now)
 {
     engine_watch_clocks(engine, now);
+    if (engine->draining)
+        return;
     engine->draining = true;
     if (engine->ports.ledger.durable)
         put_back(engine);

@@ -17,12 +17,11 @@ static int build(struct engine *engine, struct config *config, struct errtext *e
         r = requests_create(&engine->requests, err);
     if (r == 0)
         r = engine_make_lanes(engine, config);
-    if (r == 0)
-        r = plan_create(config, NULL, &engine->ports.ledger, engine->now.wall, &engine->plan);
     if (r < 0)
         return r;
     engine->config = config_ref(config);
-    if (engine->ports.ledger.durable)
+    r = plan_create(config, NULL, &engine->ports.ledger, engine->now.wall, &engine->plan);
+    if (r == 0 && engine->ports.ledger.durable)
         r = engine_recover(engine);
     if (r < 0)
         return errtext_set(err, r, "the ledger cannot be read: %s", strerrordesc_np(-r));

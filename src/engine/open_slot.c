@@ -34,8 +34,8 @@ void open_slot_remove(struct open_slots *slots, struct open_slot *open)
     free(open);
 }
 
-void open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
-                    enum ledger_entry_kind kind, struct wall now)
+int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
+                   enum ledger_entry_kind kind, struct wall now)
 {
     const struct ledger_entry entry = {
         .kind = kind,
@@ -47,7 +47,7 @@ void open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
         .request_id = "",
         .at = now,
     };
-    (void)!ledger->append(ledger->context, &entry);
+    return ledger->append(ledger->context, &entry);
 }
 
 void open_slots_finish(struct open_slots *slots)

@@ -32,9 +32,9 @@ int open_slot_add(struct open_slots *slots, struct config *config, const struct 
 /* Takes it out of the list and frees it; nothing is told to the ledger. */
 void open_slot_remove(struct open_slots *slots, struct open_slot *open);
 
-/* Its entry in the ledger. */
-void open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
-                    enum ledger_entry_kind kind, struct wall now);
+/* Its entry in the ledger. Outcomes: 0; negative: not taken. */
+int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
+                   enum ledger_entry_kind kind, struct wall now) MUST_CHECK;
 
 /* Frees all. */
 void open_slots_finish(struct open_slots *slots);

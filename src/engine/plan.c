@@ -154,11 +154,9 @@ static void tell_horizon(const struct entry *entry, const struct ledger *ledger)
 void plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
                 const struct ledger *ledger)
 {
-    struct entry *entry = NULL;
-    for (size_t i = 0; i < plan->count && entry == NULL; i++)
-        if (plan->entries[i].schedule == schedule)
-            entry = &plan->entries[i];
-    if (entry == NULL || !wall_before(entry->horizon, slot))
+    assert(plan->count > 0 && schedule >= plan->entries[0].schedule);
+    struct entry *entry = &plan->entries[schedule - plan->entries[0].schedule];
+    if (!wall_before(entry->horizon, slot))
         return;
     entry->horizon = slot;
     tell_horizon(entry, ledger);

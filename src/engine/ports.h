@@ -113,14 +113,16 @@ struct ledger {
     /*
      * Takes one entry. For STARTED, engine_file_recorded(ticket, outcome) follows when it is
      * durable (or has failed); no request leaves before. ENDED entries are not answered; the
-     * ledger keeps their order.
+     * ledger keeps their order. What was taken and has no ticket is not dropped while the process
+     * lives. The order alone says what is the last of a run: after a restart the numbers of its
+     * attempts begin anew.
      * Outcomes: 0; negative: not taken (full, broken), nothing will be filed.
      */
     int (*append)(void *context, const struct ledger_entry *entry);
 
     /*
      * The newest slot that was opened for a schedule, as set by set_horizon(). `rule` is the text
-     * of its recurrence and zone.
+     * of its recurrence and zone; "" is no schedule's rule. What is not yet durable counts too.
      * Outcomes: 0; LEDGER_NO_HORIZON; LEDGER_OTHER_RULE; negative: it cannot be read.
      */
     int (*horizon)(void *context, const char *schedule, const char *rule, struct wall *ret);

@@ -47,4 +47,5 @@ void report_throttled(const struct journal *journal, const struct lane *lane,
                       const struct verdict *verdict, struct mono now);
 void report_clock_jumped(const struct journal *journal, int64_t by_us);
 void report_keys(const struct journal *journal, bool available, const char *text);
-void report_cannot_record(const struct journal *journal, const struct run *run, int outcome);
+/* The ledger does not take an entry of the slot. */
+void report_cannot_record(const struct journal *journal, const struct open_slot *open, int outcome);

@@ -39,7 +39,8 @@ void engine_member_ended(struct engine *engine, struct open_slot *open)
     open->members--;
     if (open->members > 0)
         return;
-    open_slot_tell(open, &engine->ports.ledger, LEDGER_ENDED, engine->now.wall);
+    /* One that is not taken is found by the next start, which ends it. */
+    (void)!open_slot_tell(open, &engine->ports.ledger, LEDGER_ENDED, engine->now.wall);
     open_slot_remove(&engine->open_slots, open);
 }
 
@@ -176,7 +177,7 @@ static void take_recorded(struct engine *engine, struct run *run)
     run->has_recorded = false;
     if (run->recorded < 0) {
         if (!engine->ledger_failed) /* the others' lines would say the same */
-            report_cannot_record(&engine->ports.journal, run, run->recorded);
+            report_cannot_record(&engine->ports.journal, run->open, run->recorded);
         engine->ledger_failed = true;
         run->lane->unsent--;
         run->attempt--; /* it was never made */

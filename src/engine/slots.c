@@ -23,6 +23,19 @@ static void report_passed(const struct engine *engine, const struct plan_due *du
                              due->missed - told, reason);
 }
 
+/* A ledger that outlives the process must know of the slot before anything of it is done. */
+static int record_slot(struct engine *engine, const struct open_slot *open)
+{
+    const struct ledger *ledger = &engine->ports.ledger;
+    int r = open_slot_tell(open, ledger, LEDGER_STARTED, engine->now.wall);
+    if (r == 0 || !ledger->durable)
+        return 0;
+    if (!engine->ledger_failed)
+        report_cannot_record(&engine->ports.journal, open, r);
+    engine->ledger_failed = true;
+    return r;
+}
+
 /* All groups or none: a failure leaves the slot for the next turn. */
 static bool open_groups(struct engine *engine, const struct plan_due *due)
 {
@@ -37,8 +50,9 @@ static bool open_groups(struct engine *engine, const struct plan_due *due)
         open->members += group->count;
     }
     if (r == 0 && open->members > 0) {
-        open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall);
-        return true;
+        r = record_slot(engine, open);
+        if (r == 0)
+            return true;
     }
     if (open != NULL) {
         for (uint32_t j = 0; j < i; j++)

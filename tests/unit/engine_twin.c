@@ -43,11 +43,27 @@ static void warm_up(void *context, const char *url, unsigned connections)
     (void)connections;
 }
 
+static struct twin_entry *add_entry(struct twin *twin, const char *schedule, struct wall slot)
+{
+    assert(twin->log_count < TWIN_LOG_MAX);
+    struct twin_entry *entry = &twin->log[twin->log_count++];
+    *entry = (struct twin_entry){.slot = slot};
+    (void)snprintf(entry->schedule, sizeof entry->schedule, "%s", schedule);
+    return entry;
+}
+
 static int append(void *context, const struct ledger_entry *entry)
 {
     struct twin *twin = context;
     if (twin->ledger_refuses)
         return -ENOSPC;
+    if (twin->ports.ledger.durable) {
+        struct twin_entry *kept = add_entry(twin, entry->schedule, entry->slot);
+        kept->kind = entry->kind;
+        kept->attempt = entry->attempt;
+        kept->result = entry->result;
+        (void)snprintf(kept->instance, sizeof kept->instance, "%s", entry->instance);
+    }
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
     if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
         return 0;
@@ -56,7 +72,8 @@ static int append(void *context, const struct ledger_entry *entry)
         return 0;
     }
     twin->started++;
-    engine_file_recorded(twin->engine, entry->ticket, 0);
+    if (!twin->ledger_is_slow)
+        engine_file_recorded(twin->engine, entry->ticket, 0);
     return 0;
 }
 
@@ -70,18 +87,19 @@ static struct twin_horizon *find_horizon(struct twin *twin, const char *name)
 
 static int get_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)
 {
-    (void)rule;
-    const struct twin_horizon *horizon = find_horizon(context, schedule);
+    struct twin *twin = context;
+    const struct twin_horizon *horizon = find_horizon(twin, schedule);
+    if (twin->horizon_unreadable)
+        return -EIO;
     if (horizon == NULL)
-        return 1;
+        return LEDGER_NO_HORIZON;
     *ret = horizon->slot;
-    return 0;
+    return strcmp(horizon->rule, rule) == 0 ? 0 : LEDGER_OTHER_RULE;
 }
 
-static void set_horizon(void *context, const char *schedule, const char *rule, struct wall slot)
+static void keep_horizon(struct twin *twin, const char *schedule, const char *rule,
+                         struct wall slot)
 {
-    (void)rule;
-    struct twin *twin = context;
     struct twin_horizon *horizon = find_horizon(twin, schedule);
     if (horizon == NULL) {
         assert(twin->horizon_count < TWIN_SCHEDULES_MAX);
@@ -89,6 +107,100 @@ static void set_horizon(void *context, const char *schedule, const char *rule, s
         (void)snprintf(horizon->name, sizeof horizon->name, "%s", schedule);
     }
     horizon->slot = slot;
+    (void)snprintf(horizon->rule, sizeof horizon->rule, "%s", rule);
+}
+
+static void set_horizon(void *context, const char *schedule, const char *rule, struct wall slot)
+{
+    struct twin *twin = context;
+    keep_horizon(twin, schedule, rule, slot);
+    if (!twin->ports.ledger.durable)
+        return;
+    struct twin_entry *entry = add_entry(twin, schedule, slot);
+    entry->is_horizon = true;
+    (void)snprintf(entry->rule, sizeof entry->rule, "%s", rule);
+}
+
+/* ---- what a start finds in a durable ledger ---- */
+
+static bool same_run(const struct twin_entry *a, const struct twin_entry *b)
+{
+    return a->is_horizon == b->is_horizon && a->slot.us == b->slot.us
+           && strcmp(a->schedule, b->schedule) == 0 && strcmp(a->instance, b->instance) == 0;
+}
+
+static bool is_last(const struct twin *twin, int n)
+{
+    for (int i = n + 1; i < twin->log_count; i++)
+        if (same_run(&twin->log[i], &twin->log[n]))
+            return false;
+    return !twin->log[n].is_horizon;
+}
+
+static int unended(void *context,
+                   void (*each)(void *each_context, const char *schedule, const char *instance,
+                                struct wall slot, int attempt),
+                   void *each_context)
+{
+    const struct twin *twin = context;
+    if (twin->unended_unreadable)
+        return -EIO;
+    int count = twin->log_count;
+    for (int i = 0; i < count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (is_last(twin, i) && entry->kind == LEDGER_STARTED)
+            each(each_context, entry->schedule, entry->instance, entry->slot, entry->attempt);
+    }
+    return 0;
+}
+
+static int scan(void *context, const char *schedule, struct wall slot,
+                void (*each)(void *each_context, const char *instance, enum ledger_state state),
+                void *each_context)
+{
+    const struct twin *twin = context;
+    if (twin->scan_unreadable)
+        return -EBADMSG;
+    for (int i = 0; i < twin->log_count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (!is_last(twin, i) || strcmp(entry->schedule, schedule) != 0 || entry->slot.us != slot.us
+            || strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0)
+            continue;
+        enum ledger_state state = LEDGER_STATE_ENDED;
+        if (entry->kind == LEDGER_STARTED)
+            state = LEDGER_STATE_STARTED;
+        else if (entry->result == LEDGER_AGAIN)
+            state = LEDGER_STATE_AGAIN;
+        each(each_context, entry->instance, state);
+    }
+    return 0;
+}
+
+void twin_make_durable(struct twin *twin)
+{
+    twin->ports.ledger.durable = true;
+}
+
+void twin_crash(struct twin *twin, int lost)
+{
+    twin_stop(twin);
+    assert(lost <= twin->log_count);
+    twin->log_count -= lost;
+    twin->horizon_count = 0;
+    for (int i = 0; i < twin->log_count; i++)
+        if (twin->log[i].is_horizon)
+            keep_horizon(twin, twin->log[i].schedule, twin->log[i].rule, twin->log[i].slot);
+}
+
+int twin_entries_after(const struct twin *twin, const char *instance, enum ledger_entry_kind kind)
+{
+    for (int i = twin->log_count; i-- > 0;) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (!entry->is_horizon && entry->kind == kind && strcmp(entry->instance, instance) == 0)
+            return twin->log_count - 1 - i;
+    }
+    assert(false); /* the test asks for what never was */
+    return 0;
 }
 
 static int get_keys(void *context, const struct keys **ret, struct errtext *err)
@@ -126,7 +238,9 @@ void twin_init(struct twin *twin, int64_t second)
         .ledger = {.context = twin,
                    .append = append,
                    .horizon = get_horizon,
-                   .set_horizon = set_horizon},
+                   .set_horizon = set_horizon,
+                   .unended = unended,
+                   .scan = scan},
         .keyring = {twin, get_keys},
         .journal = {twin, write_line},
         .chance = {twin, no_chance},
@@ -186,6 +300,15 @@ void twin_start(struct twin *twin, struct config *config_take)
     assert(r == 0);
     config_unref(config_take);
     twin_step(twin);
+}
+
+int twin_start_fails(struct twin *twin, struct config *config_take, struct errtext *err)
+{
+    int r = config_freeze(config_take);
+    assert(r == 0);
+    r = engine_create(&twin->ports, config_take, twin->now, &twin->engine, err);
+    config_unref(config_take);
+    return r;
 }
 
 void twin_stop(struct twin *twin)

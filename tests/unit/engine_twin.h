@@ -1,6 +1,9 @@
 /*
  * A tiny world around one engine, driven by hand: a transport that keeps what is sent until the
  * test answers, a ledger in memory, a journal of lines, and two clocks.
+ *
+ * With `durable` the ledger keeps a log in order, horizons among the entries: twin_crash() takes
+ * the newest of them away and the engine with them, and a start finds what is left.
  */
 #pragma once
 
@@ -23,7 +26,21 @@ struct twin_sent {
 
 struct twin_horizon {
     char name[16];
+    char rule[64];
     struct wall slot;
+};
+
+#define TWIN_LOG_MAX 512
+
+struct twin_entry {
+    bool is_horizon;
+    enum ledger_entry_kind kind;
+    char schedule[16];
+    char instance[16];
+    char rule[64];
+    struct wall slot;
+    int attempt;
+    enum ledger_result result;
 };
 
 struct twin {
@@ -33,6 +50,10 @@ struct twin {
     struct keys keys;
     bool keys_gone;
     bool ledger_refuses;
+    bool ledger_is_slow; /* STARTED entries are not answered */
+    bool horizon_unreadable;
+    bool unended_unreadable;
+    bool scan_unreadable;
     int transport_refuses; /* send() returns this where it is negative */
     struct twin_sent sent[TWIN_SENT_MAX];
     int sent_count;
@@ -42,11 +63,22 @@ struct twin {
     int ended[LEDGER_MISSED + 1];
     struct twin_horizon horizons[TWIN_SCHEDULES_MAX];
     int horizon_count;
+    struct twin_entry log[TWIN_LOG_MAX]; /* of a durable ledger */
+    int log_count;
 };
 
 /* `second` is since 1970; no schedule is known to the ledger yet. */
 void twin_init(struct twin *twin, int64_t second);
 void twin_finish(struct twin *twin);
+
+/* Call before the first start. */
+void twin_make_durable(struct twin *twin);
+
+/* The engine is gone, and the newest `lost` entries of the durable ledger. */
+void twin_crash(struct twin *twin, int lost);
+
+/* How many of the log's newest entries follow the last one of this kind. */
+int twin_entries_after(const struct twin *twin, const char *instance, enum ledger_entry_kind kind);
 
 /* A config to add to; 20 a second, one host unless more are named. */
 struct config *twin_config(void);
@@ -55,6 +87,8 @@ void twin_add(struct config *config, struct schedule *schedule, const char *id, 
 
 /* Takes the config over: it is frozen, and the engine's. */
 void twin_start(struct twin *twin, struct config *config_take);
+/* The same, where engine_create() is to fail: what it says. */
+int twin_start_fails(struct twin *twin, struct config *config_take, struct errtext *err);
 void twin_stop(struct twin *twin); /* the engine alone; the ledger keeps what it has */
 void twin_reload(struct twin *twin, struct config *config_take);
 
