@@ -15,11 +15,12 @@
 #define MS INT64_C(1000000) /* in nanoseconds */
 
 enum event_kind {
-    EVENT_SCRIPT,   /* something of the world's script: index */
-    EVENT_RECORDED, /* the ledger answers: ticket, outcome */
-    EVENT_LEAVE,    /* a request's bytes leave the host: index of the request */
-    EVENT_ARRIVE,   /* they arrive at the cloud */
-    EVENT_OUTCOME,  /* the request's outcome is known to the host */
+    EVENT_SCRIPT,    /* something of the world's script: index */
+    EVENT_RECORDED,  /* the ledger answers: ticket, outcome */
+    EVENT_COMMITTED, /* a commit of the durable one ends: life, outcome */
+    EVENT_LEAVE,     /* a request's bytes leave the host: index of the request */
+    EVENT_ARRIVE,    /* they arrive at the cloud */
+    EVENT_OUTCOME,   /* the request's outcome is known to the host */
 };
 
 struct occasion {

@@ -196,6 +196,7 @@ static void act_on(struct sim *sim, struct message *m, int64_t at)
 {
     struct cloud *cloud = &sim->cloud;
     int instance = sim->oracle.records[m->record].instance;
+    oracle_acted(&sim->oracle, m->record);
     m->acted = true;
     m->task_id = ++cloud->next_task;
     cloud->locked_until[instance] =
@@ -351,6 +352,13 @@ static void twin_warm(void *context, const char *url, unsigned connections)
 struct transport cloud_transport(struct sim *sim)
 {
     return (struct transport){sim, twin_send, twin_cancel, twin_warm};
+}
+
+void cloud_forget(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->cloud.count; i++)
+        sim->cloud.messages[i].over = true;
+    sim->cloud.in_flight = 0;
 }
 
 void cloud_finish(struct cloud *cloud)

@@ -1,15 +1,17 @@
 /*
- * The ledger's twin, in memory: durable at once, after a while, or refusing. What it keeps outlives
- * the engine of a restart.
+ * The ledger's twin: horizons, and the answers of one that is not durable. It answers at once,
+ * after a while, or refuses; what it keeps outlives the engine of a restart. The log of a durable
+ * one is in ledger_log.c.
  */
 #include "sim/sim.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int find_schedule(const char *name)
+int ledger_find_schedule(const char *name)
 {
     for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
         if (strcmp(world_schedule_name(i), name) == 0)
@@ -17,7 +19,7 @@ static int find_schedule(const char *name)
     return -1;
 }
 
-static size_t keep_pending(struct sim *sim, uint64_t ticket, const struct record *record)
+size_t ledger_keep_pending(struct sim *sim, uint64_t ticket, const struct record *record)
 {
     struct ledger_twin *ledger = &sim->ledger;
     if (ledger->count == ledger->capacity) {
@@ -45,6 +47,8 @@ static int twin_append(void *context, const struct ledger_entry *entry)
                entry->kind == LEDGER_STARTED ? "started" : "ended", entry->schedule,
                entry->instance, (long long)(entry->slot.us / US_PER_SECOND), entry->attempt,
                entry->kind == LEDGER_STARTED ? -1 : (int)entry->result);
+    if (sim->world.durable)
+        return ledger_log_append(sim, entry);
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
     if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
         return dice_chance(&ledger->dice, sim->faults->ledger_refuses) ? -EIO : 0;
@@ -58,7 +62,7 @@ static int twin_append(void *context, const struct ledger_entry *entry)
         oracle_find(&sim->oracle, entry->schedule, entry->instance, entry->slot);
     if (record == NULL)
         return -EINVAL;
-    size_t index = keep_pending(sim, entry->ticket, record);
+    size_t index = ledger_keep_pending(sim, entry->ticket, record);
     int outcome = dice_chance(&ledger->dice, sim->faults->ledger_fails) ? -EIO : 0;
     int64_t after = dice_range(&ledger->dice, 0, sim->faults->ledger_max_us) * NS_PER_US;
     if (planted == PLANT_UNRECORDED && after > 0)
@@ -83,37 +87,59 @@ void ledger_recorded(struct sim *sim, uint64_t index, int outcome)
 
 static int twin_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)
 {
-    (void)rule;
     struct sim *sim = context;
-    const struct kept_horizon *kept = &sim->ledger.horizons[find_schedule(schedule)];
+    const struct kept_horizon *kept = &sim->ledger.horizons[ledger_find_schedule(schedule)];
     if (!kept->known)
         return LEDGER_NO_HORIZON;
     *ret = kept->slot;
-    return 0;
+    return strcmp(sim->ledger.rules[kept->rule_text], rule) == 0 ? 0 : LEDGER_OTHER_RULE;
+}
+
+static int keep_rule(struct ledger_twin *ledger, const char *rule)
+{
+    for (int i = 0; i < ledger->rule_count; i++)
+        if (strcmp(ledger->rules[i], rule) == 0)
+            return i;
+    assert(ledger->rule_count < RULES_KEPT_MAX);
+    (void)snprintf(ledger->rules[ledger->rule_count], sizeof ledger->rules[0], "%s", rule);
+    return ledger->rule_count++;
 }
 
 static void twin_set_horizon(void *context, const char *schedule, const char *rule,
                              struct wall slot)
 {
-    (void)rule;
     struct sim *sim = context;
+    int index = ledger_find_schedule(schedule);
     sim->oracle.progress++;
     trace_line(&sim->trace, "horizon %s %lld", schedule, (long long)(slot.us / US_PER_SECOND));
-    sim->ledger.horizons[find_schedule(schedule)] = (struct kept_horizon){true, slot};
-    oracle_horizon(&sim->oracle, schedule, slot);
+    const struct kept_horizon horizon = {
+        .known = true,
+        .slot = slot,
+        .rule_text = keep_rule(&sim->ledger, rule),
+        .rule = oracle_horizon(&sim->oracle, schedule, rule, slot),
+    };
+    sim->ledger.horizons[index] = horizon;
+    if (sim->world.durable)
+        ledger_log_horizon(sim, index, &horizon);
 }
 
 struct ledger ledger_port(struct sim *sim)
 {
     return (struct ledger){.context = sim,
-                           .durable = false,
+                           .durable = sim->world.durable,
                            .append = twin_append,
                            .horizon = twin_horizon,
-                           .set_horizon = twin_set_horizon};
+                           .set_horizon = twin_set_horizon,
+                           .unended = ledger_log_unended,
+                           .scan = ledger_log_scan};
 }
 
 void ledger_finish(struct ledger_twin *ledger)
 {
     free(ledger->pending);
+    free(ledger->log);
+    free(ledger->slots);
     ledger->pending = NULL;
+    ledger->log = NULL;
+    ledger->slots = NULL;
 }

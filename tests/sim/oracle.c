@@ -18,6 +18,7 @@ void oracle_init(struct oracle *oracle, const struct world *world, const struct 
         .clock = clock,
         .trace = trace,
         .quiet_at = INT64_MAX,
+        .refused_at = INT64_MIN / 2,
     };
     int r = digest_create(&oracle->digest, NULL);
     assert(r == 0);
@@ -112,14 +113,15 @@ static int64_t delay_us(struct oracle *oracle, int schedule, const char *id, int
     return (int64_t)(number % ((uint64_t)spread_us / 1000)) * 1000;
 }
 
-static void open_record(struct oracle *oracle, int schedule, int instance, struct wall slot)
+void oracle_open_record(struct oracle *oracle, int schedule, int instance, struct wall slot)
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const struct plan_of_schedule *s = &g->schedules[schedule];
     if (oracle->record_count == oracle->record_capacity)
         grow(oracle);
     size_t *place = place_of(oracle, schedule, instance, slot);
-    if (*place != 0) {
+    struct record *record = &oracle->records[*place == 0 ? oracle->record_count : *place - 1];
+    if (*place != 0 && !record->unborn && !oracle->resuming) {
         oracle_break(oracle, RULE_IDENTITY, "%s %d: the slot %lld opens twice",
                      world_schedule_name(schedule), instance, (long long)slot.us);
         return;
@@ -127,7 +129,7 @@ static void open_record(struct oracle *oracle, int schedule, int instance, struc
     char id[MODEL_INSTANCE_ID_MAX];
     world_instance_id(instance, id);
     struct wall due = wall_add_us(slot, delay_us(oracle, schedule, id, s->spread_us));
-    oracle->records[oracle->record_count] = (struct record){
+    *record = (struct record){
         .schedule = schedule,
         .instance = instance,
         .host = g->host_of[instance],
@@ -138,8 +140,17 @@ static void open_record(struct oracle *oracle, int schedule, int instance, struc
         .told_ledger = -1,
         .told_journal = -1,
     };
-    oracle->open[oracle->open_count++] = oracle->record_count;
-    *place = ++oracle->record_count;
+    oracle->open[oracle->open_count++] = (size_t)(record - oracle->records);
+    if (*place == 0)
+        *place = ++oracle->record_count;
+}
+
+struct record *oracle_known(struct oracle *oracle, int schedule, int instance, struct wall slot)
+{
+    if (oracle->index_size == 0)
+        return NULL;
+    size_t place = *place_of(oracle, schedule, instance, slot);
+    return place == 0 || oracle->records[place - 1].unborn ? NULL : &oracle->records[place - 1];
 }
 
 void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot)
@@ -148,7 +159,7 @@ void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot)
         &oracle->world->generations[oracle->generation].schedules[schedule];
     for (int i = 0; i < oracle->world->instance_count; i++)
         if (s->has[i])
-            open_record(oracle, schedule, i, slot);
+            oracle_open_record(oracle, schedule, i, slot);
 }
 
 int oracle_schedule_index(const char *name)
@@ -164,11 +175,9 @@ struct record *oracle_find(struct oracle *oracle, const char *schedule, const ch
 {
     int index = oracle_schedule_index(schedule);
     int number = (int)strtol(instance + strlen("crs-sim"), NULL, 10);
-    size_t place = 0;
-    if (index >= 0 && oracle->index_size > 0)
-        place = *place_of(oracle, index, number, slot);
-    if (place != 0)
-        return &oracle->records[place - 1];
+    struct record *record = index < 0 ? NULL : oracle_known(oracle, index, number, slot);
+    if (record != NULL)
+        return record;
     oracle_break(oracle, RULE_IDENTITY, "%s %s: a slot %lld that is not open", schedule, instance,
                  (long long)slot.us);
     return NULL;
@@ -212,13 +221,19 @@ void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry)
     if (submitted != r->accepted || (submitted && entry->task_id != r->task_id))
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, accepted %d, task %lld", name,
                      r->instance, (int)entry->result, r->accepted, (long long)entry->task_id);
-    if (!submitted && (entry->result == LEDGER_UNKNOWN) != r->may_have_acted)
+    if (!submitted && (entry->result == LEDGER_UNKNOWN) != r->may_have_acted
+        && !(entry->result == LEDGER_UNKNOWN && r->must_be_unknown))
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, may have acted %d", name, r->instance,
                      (int)entry->result, r->may_have_acted);
     if (entry->result == LEDGER_SKIPPED && oracle_is_member(oracle, r))
         oracle_break(oracle, RULE_POLICY, "%s %d: skipped without a reason", name, r->instance);
     if (entry->result == LEDGER_MISSED && r->was_sent)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: missed after an attempt", name, r->instance);
+    bool may_stop = oracle->draining && !oracle->world->durable;
+    if (entry->result == LEDGER_MISSED && !may_stop
+        && wall_before(clock_sample(oracle->clock).wall, r->deadline))
+        oracle_break(oracle, RULE_POLICY, "%s %d: missed before its time is over", name,
+                     r->instance);
     r->told_ledger = (int)entry->result;
     close_record(oracle, r);
 }

@@ -43,6 +43,30 @@ enum rule_name {
 #define ORACLE_SECRET "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE"
 #define ORACLE_TOKEN "session-token-EXAMPLE"
 
+/* What the log of a durable ledger has of one instance in one slot, when the process is gone. */
+enum kept_state {
+    KEPT_NOTHING,
+    KEPT_STARTED,
+    KEPT_AGAIN,
+    KEPT_ENDED,
+};
+
+/* The newest slot of a schedule, as the ledger has it. */
+struct kept_horizon {
+    bool known;
+    struct wall slot;
+    int rule_text;           /* of the ledger's twin */
+    const struct rule *rule; /* NULL: of no rule that is known */
+};
+
+/* A slot that the log has. */
+struct kept_slot {
+    int schedule;
+    struct wall slot;
+    bool open;        /* begun and not ended */
+    bool awaits_line; /* the next start owes one line for the whole of it */
+};
+
 /* What is known of one slot of one instance. */
 struct record {
     int schedule;
@@ -62,6 +86,16 @@ struct record {
     uint64_t durable; /* ticket whose STARTED entry is durable; 0: none */
     int told_ledger;  /* enum ledger_result; -1: not yet */
     int told_journal;
+
+    /* Over several lives of a process with a durable ledger. */
+    int acts; /* of the cloud: backups that it began */
+    enum kept_state kept;
+    int kept_attempt;
+    int kept_result;
+    bool unborn;          /* its slot was opened, but the ledger lost that */
+    bool refused;         /* the ledger did not take an entry of it */
+    bool must_be_unknown; /* the next start owes it this end */
+    bool must_be_skipped;
 };
 
 struct watched_schedule {
@@ -69,6 +103,7 @@ struct watched_schedule {
     bool active;
     bool closed; /* the slot that comes next in set_horizon() has a line of its own */
     struct rule rule;
+    const struct rule *kept_rule; /* the ledger's; NULL: none that is known */
     struct wall horizon;
     struct wall next;      /* the slot after the horizon */
     struct wall told_last; /* of the lines for whole slots since the horizon */
@@ -115,6 +150,10 @@ struct oracle {
     int64_t unjudged_until; /* after a reload the old pace still shows in how late things are */
     bool draining;
     bool reloading;
+    int64_t refused_at;      /* the ledger refused to open a slot: none is opened for a while */
+    bool resuming;           /* a start has not had its first turn */
+    struct kept_slot *slots; /* borrowed from the ledger's twin */
+    size_t slot_count;
     int64_t drained_at;
     int64_t quiet_at; /* INT64_MAX before */
     struct wall quiet_wall;
@@ -143,7 +182,7 @@ void oracle_break(struct oracle *oracle, enum rule_name rule, const char *format
 
 /* ---- what the engine's owner does ---- */
 
-void oracle_configured(struct oracle *oracle, int generation); /* about to be created */
+void oracle_configured(struct oracle *oracle, int generation, bool starts);
 /*
  * Around a reload: the engine takes up what has come by the old file before it takes the new one,
  * and what it does tells when it goes over.
@@ -158,7 +197,11 @@ void oracle_quiet(struct oracle *oracle);
 
 /* ---- what the engine does ---- */
 
-void oracle_horizon(struct oracle *oracle, const char *schedule, struct wall slot);
+/* Returns the rule that the horizon is kept by. */
+const struct rule *oracle_horizon(struct oracle *oracle, const char *schedule, const char *rule,
+                                  struct wall slot);
+/* NULL where there is none; nothing is told. */
+struct record *oracle_known(struct oracle *oracle, int schedule, int instance, struct wall slot);
 /* NULL for a slot that is not open (which is told). */
 struct record *oracle_find(struct oracle *oracle, const char *schedule, const char *instance,
                            struct wall slot);
@@ -166,7 +209,22 @@ void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry);
 void oracle_event(struct oracle *oracle, const struct event *event);
 void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, int host);
 
+/* An attempt is said to have done nothing. */
+void oracle_again(struct oracle *oracle, struct record *record);
+/* The ledger did not take the entry of a slot that is to be opened. */
+void oracle_slot_refused(struct oracle *oracle);
+
+/* ---- a process with a durable ledger comes and goes ---- */
+
+/* It is gone; every record's `kept` is set. */
+void oracle_gone(struct oracle *oracle, const struct kept_horizon *horizons,
+                 struct kept_slot *slots, size_t slot_count, bool crashed);
+/* A new one is about to take up what is left, by the file that oracle_configured() named. */
+void oracle_resuming(struct oracle *oracle);
+
 /* ---- what only the simulation knows ---- */
+
+void oracle_acted(struct oracle *oracle, size_t record);
 
 void oracle_arrived(struct oracle *oracle, int host, int64_t at, int rate);
 /* The outcome is being filed; `definite`: it proves, truly, that nothing happened. */

@@ -9,6 +9,15 @@ void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot);
 bool oracle_is_member(const struct oracle *oracle, const struct record *record);
 void oracle_told(struct oracle *oracle, struct record *record, int result);
 
+/* oracle.c: an instance's record, opened or opened again by the present file. */
+void oracle_open_record(struct oracle *oracle, int schedule, int instance, struct wall slot);
+
+/* oracle_lives.c: a start has done what it owes. */
+void oracle_check_resumed(struct oracle *oracle);
+
+/* A line for a whole slot that a start owes; false: none is owed. */
+bool oracle_told_whole(struct oracle *oracle, int schedule, struct wall slot, bool skipped);
+
 /* oracle_slots.c: every slot that came has been taken up. */
 void oracle_check_slots(struct oracle *oracle);
 

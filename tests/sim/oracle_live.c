@@ -80,6 +80,8 @@ static void check_spinning(struct oracle *oracle)
 void oracle_after_turn(struct oracle *oracle)
 {
     oracle->reloading = false;
+    if (oracle->resuming)
+        oracle_check_resumed(oracle);
     check_spinning(oracle);
     if (oracle->broken == RULE_NONE)
         oracle_check_slots(oracle);
@@ -142,7 +144,7 @@ void oracle_drained(struct oracle *oracle)
 
 void oracle_stopped(struct oracle *oracle)
 {
-    for (size_t i = 0; i < oracle->open_count; i++) {
+    for (size_t i = 0; i < oracle->open_count && !oracle->world->durable; i++) {
         const struct record *r = &oracle->records[oracle->open[i]];
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: drained, but slot %lld never ended",
                      world_schedule_name(r->schedule), r->instance, (long long)r->slot.us);

@@ -9,6 +9,7 @@
 
 #define AHEAD_US (2 * US_PER_SECOND)
 #define GRACE_US (5 * US_PER_SECOND)
+#define REFUSED_NS (1100 * MS) /* the ledger is asked again by then */
 
 static const struct plan_of_schedule *plan_of(const struct oracle *oracle, int schedule)
 {
@@ -26,6 +27,8 @@ static void check_covered(struct oracle *oracle, int schedule)
 {
     const struct watched_schedule *s = &oracle->schedules[schedule];
     struct wall now = clock_sample(oracle->clock).wall;
+    if (oracle->clock->now - oracle->refused_at < REFUSED_NS)
+        return; /* what cannot be recorded is not opened: tried again in a second */
     if (s->active && !oracle->draining && s->next.us <= now.us)
         oracle_break(oracle, RULE_ACCOUNT, "%s: the slot %lld came and nothing was done",
                      world_schedule_name(schedule), (long long)s->next.us);
@@ -37,7 +40,7 @@ void oracle_check_slots(struct oracle *oracle)
         check_covered(oracle, i);
 }
 
-void oracle_configured(struct oracle *oracle, int generation)
+void oracle_configured(struct oracle *oracle, int generation, bool starts)
 {
     oracle->generation = oracle->next_generation = generation;
     oracle->unjudged_until = oracle->clock->now + NS_PER_SECOND + 100 * MS;
@@ -48,7 +51,8 @@ void oracle_configured(struct oracle *oracle, int generation)
     for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
         struct watched_schedule *s = &oracle->schedules[i];
         const struct plan_of_schedule *plan = plan_of(oracle, i);
-        bool changed = s->active && plan->present && !same_rule(&s->rule, &plan->rule);
+        const struct rule *old = s->active && !starts ? &s->rule : s->kept_rule;
+        bool changed = s->known && (old == NULL || !same_rule(old, &plan->rule));
         s->active = plan->present;
         if (!plan->present)
             continue;
@@ -73,7 +77,7 @@ void oracle_switch(struct oracle *oracle)
         return;
     oracle->pending_switch = false;
     oracle_check_slots(oracle);
-    oracle_configured(oracle, oracle->next_generation);
+    oracle_configured(oracle, oracle->next_generation, false);
 }
 
 /* ---- the horizon ---- */
@@ -92,13 +96,11 @@ static enum choice choose(const struct plan_of_schedule *plan, struct wall slot,
                                                                               : CHOICE_MISS;
 }
 
-void oracle_horizon(struct oracle *oracle, const char *name, struct wall slot)
+static void check_horizon(struct oracle *oracle, int index, struct wall slot)
 {
-    int index = oracle_schedule_index(name);
+    const char *name = world_schedule_name(index);
     struct watched_schedule *s = &oracle->schedules[index];
     struct wall now = clock_sample(oracle->clock).wall;
-    if (slot.us == now.us)
-        oracle_switch(oracle);
     const struct plan_of_schedule *plan = plan_of(oracle, index);
     if (oracle->reloading && slot.us == s->horizon.us)
         return; /* where a schedule begins */
@@ -130,6 +132,23 @@ void oracle_horizon(struct oracle *oracle, const char *name, struct wall slot)
         oracle_open_slot(oracle, index, slot);
 }
 
+const struct rule *oracle_horizon(struct oracle *oracle, const char *name, const char *rule,
+                                  struct wall slot)
+{
+    int index = oracle_schedule_index(name);
+    struct watched_schedule *s = &oracle->schedules[index];
+    if (slot.us == clock_sample(oracle->clock).wall.us)
+        oracle_switch(oracle);
+    check_horizon(oracle, index, slot);
+    s->kept_rule = rule[0] == '\0' ? NULL : &plan_of(oracle, index)->rule;
+    return s->kept_rule;
+}
+
+void oracle_slot_refused(struct oracle *oracle)
+{
+    oracle->refused_at = oracle->clock->now;
+}
+
 /* ---- lines ---- */
 
 static const struct field *field_of(const struct event *event, const char *key)
@@ -149,6 +168,8 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
     const struct field *slot = field_of(event, "slot");
     const struct field *before = field_of(event, "before");
     const struct field *slots = field_of(event, "slots");
+    if (slot != NULL && oracle_told_whole(oracle, index, (struct wall){slot->number}, skipped))
+        return;
     struct wall from = s->told_any ? s->told_last : s->horizon;
     if (slot == NULL || rule_next(&s->rule, from).us != slot->number) {
         oracle_break(oracle, RULE_ACCOUNT, "%s: a line for a slot out of order", name);

@@ -42,9 +42,12 @@ static void start_engine(struct sim *sim)
 {
     struct errtext err = {""};
     struct config *config = world_config(&sim->world, sim->generation);
-    oracle_configured(&sim->oracle, sim->generation);
+    oracle_configured(&sim->oracle, sim->generation, true);
+    if (sim->world.durable)
+        oracle_resuming(&sim->oracle);
     int r = engine_create(&sim->ports, config, clock_sample(&sim->clock), &sim->engine, &err);
     assert(r == 0);
+    sim->oracle.reloading = false; /* where schedules begin has been told */
     config_unref(config);
 }
 
@@ -79,13 +82,37 @@ static void init(struct sim *sim, uint64_t seed, bool big)
         clock_push(&sim->clock, sim->world.acts[i].at, EVENT_SCRIPT, (uint64_t)i, 0);
 }
 
+/* The process is gone, drained or crashed: away for a while and back, or over. */
+static void gone(struct sim *sim, bool crashed)
+{
+    engine_destroy(sim->engine);
+    sim->engine = NULL;
+    sim->stopping = false;
+    sim->crash_armed = false;
+    cloud_forget(sim);
+    if (!crashed)
+        oracle_stopped(&sim->oracle);
+    ledger_stopped(sim, crashed);
+    if (sim->over || sim->oracle.broken != RULE_NONE)
+        return;
+    sim->clock.now += sim->away_us * NS_PER_US;
+    if (sim->next_generation >= 0)
+        sim->generation = sim->next_generation;
+    start_engine(sim);
+}
+
 static void turn(struct sim *sim)
 {
     if (sim->engine == NULL || sim->oracle.broken != RULE_NONE)
         return;
     oracle_before_turn(&sim->oracle);
+    sim->slot_begun = false;
     engine_step(sim->engine, clock_sample(&sim->clock));
     oracle_after_turn(&sim->oracle);
+    if (sim->crash_armed && sim->slot_begun && sim->oracle.broken == RULE_NONE) {
+        trace_line(&sim->trace, "crash, a slot was begun");
+        gone(sim, true);
+    }
 }
 
 static void reload(struct sim *sim, int generation)
@@ -120,7 +147,7 @@ static void act(struct sim *sim, const struct act *act)
     trace_line(&sim->trace, "act %s %d %lld", act_kind_name(act->kind), act->number,
                (long long)act->by_us);
     if (sim->stopping && act->kind != ACT_DRAIN && act->kind != ACT_KEYS && act->kind != ACT_QUIET
-        && act->kind != ACT_FAULTS)
+        && act->kind != ACT_FAULTS && act->kind != ACT_CRASH)
         return; /* on its way down for a restart */
     switch (act->kind) {
     case ACT_STEP:
@@ -140,7 +167,18 @@ static void act(struct sim *sim, const struct act *act)
         break;
     case ACT_RESTART:
         sim->away_us = act->by_us;
+        sim->next_generation = act->number;
         drain(sim);
+        break;
+    case ACT_CRASH:
+        sim->away_us = act->by_us;
+        sim->next_generation = act->number;
+        gone(sim, true);
+        break;
+    case ACT_CRASH_OPEN:
+        sim->away_us = act->by_us;
+        sim->next_generation = act->number;
+        sim->crash_armed = true;
         break;
     case ACT_QUIET:
         sim->faults = &sim->world.calm;
@@ -152,20 +190,6 @@ static void act(struct sim *sim, const struct act *act)
         drain(sim);
         break;
     }
-}
-
-/* Draining has come to its end: away for a while and back, or over. */
-static void stopped(struct sim *sim)
-{
-    engine_destroy(sim->engine);
-    sim->engine = NULL;
-    sim->stopping = false;
-    sim->ledger.first = sim->ledger.count; /* what is still to come is for nobody */
-    oracle_stopped(&sim->oracle);
-    if (sim->over || sim->oracle.broken != RULE_NONE)
-        return;
-    sim->clock.now += sim->away_us * NS_PER_US;
-    start_engine(sim);
 }
 
 /* What is due by now. Events of the time asleep come late, the cloud's own at their time. */
@@ -191,6 +215,9 @@ static bool take_events(struct sim *sim, int64_t until)
             break;
         case EVENT_RECORDED:
             ledger_recorded(sim, o.number, o.outcome);
+            break;
+        case EVENT_COMMITTED:
+            ledger_committed(sim, o.number, o.outcome);
             break;
         case EVENT_LEAVE:
             cloud_leave(sim, o.number);
@@ -238,7 +265,7 @@ void sim_run(struct sim *sim, uint64_t seed, bool big)
         if (take_events(sim, until))
             turn(sim);
         if (sim->stopping && engine_is_idle(sim->engine))
-            stopped(sim);
+            gone(sim, false);
         if (sim->oracle.turns > TURNS_MAX)
             oracle_break(&sim->oracle, RULE_LIVE, "too many turns");
     }

@@ -33,6 +33,11 @@ static const struct bed beds[] = {
     {PLANT_LATE_SEND, "start_within is not watched", {RULE_ORDER}},
     {PLANT_SILENT_END, "ends without a line", {RULE_ACCOUNT}},
     {PLANT_EARLY, "sends before the instant", {RULE_ORDER, RULE_POLICY}},
+    {PLANT_FORGET_AGAIN, "a start forgets who is due", {RULE_LIVE, RULE_ACCOUNT}},
+    {PLANT_RESEND, "a start sends again", {RULE_ONCE, RULE_ACCOUNT}},
+    {PLANT_OPEN_TWICE, "a start opens a slot again", {RULE_IDENTITY, RULE_POLICY}},
+    {PLANT_DRAIN_ENDS, "a drain ends what waits", {RULE_POLICY, RULE_ACCOUNT}},
+    {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
 };
 
 /* ---- the wraps ---- */
@@ -111,7 +116,8 @@ static bool went_back(const struct config *config, const struct ledger *ledger, 
 {
     struct wall horizon;
     for (uint32_t i = 0; i < config->schedule_count; i++)
-        if (ledger->horizon(ledger->context, config->schedules[i].name, "", &horizon) == 0
+        if (ledger->horizon(ledger->context, config->schedules[i].name, "", &horizon)
+                == LEDGER_OTHER_RULE
             && wall_diff_us(horizon, now) > 2 * US_PER_SECOND)
             return true;
     return false;
@@ -138,6 +144,38 @@ int __wrap_heap_push(struct heap *heap, struct heap_node *node, int64_t key)
     /* Keys of the wall clock are far larger than those of the monotonic one. */
     bool is_wall = key > INT64_C(1500000000000000) && key < INT64_C(3000000000000000);
     return __real_heap_push(heap, node, planted == PLANT_EARLY && is_wall ? key - 400000 : key);
+}
+
+void __real_plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
+                       const struct ledger *ledger);
+void __wrap_plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
+                       const struct ledger *ledger);
+void __wrap_plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
+                       const struct ledger *ledger)
+{
+    if (planted != PLANT_OPEN_TWICE)
+        __real_plan_raise(plan, schedule, slot, ledger);
+}
+
+void __real_engine_put_back(struct engine *engine, struct run *run);
+void __wrap_engine_put_back(struct engine *engine, struct run *run);
+void __wrap_engine_put_back(struct engine *engine, struct run *run)
+{
+    if (planted == PLANT_DRAIN_ENDS)
+        engine_give_up(engine, run, "stopping");
+    else
+        __real_engine_put_back(engine, run);
+}
+
+int __real_open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
+                          enum ledger_entry_kind kind, struct wall now);
+int __wrap_open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
+                          enum ledger_entry_kind kind, struct wall now);
+int __wrap_open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
+                          enum ledger_entry_kind kind, struct wall now)
+{
+    int r = __real_open_slot_tell(open, ledger, kind, now);
+    return planted == PLANT_UNKEPT_SLOT ? 0 : r;
 }
 
 /* ---- the beds ---- */

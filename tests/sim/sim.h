@@ -26,6 +26,11 @@ enum plant {
     PLANT_LATE_SEND,     /* start_within is not watched */
     PLANT_SILENT_END,    /* ends are not told to the journal */
     PLANT_EARLY,         /* instants are taken for earlier ones */
+    PLANT_FORGET_AGAIN,  /* a start takes what is to be run again for ended */
+    PLANT_RESEND,        /* a start takes attempts without end for refused ones */
+    PLANT_OPEN_TWICE,    /* a start does not raise the horizon */
+    PLANT_DRAIN_ENDS,    /* a drain ends what it should leave in the ledger */
+    PLANT_UNKEPT_SLOT,   /* a slot that the ledger refused is opened all the same */
 };
 
 struct message {
@@ -58,19 +63,47 @@ struct cloud {
     int64_t next_task;
 };
 
-struct kept_horizon {
-    bool known;
-    struct wall slot;
-};
-
 struct pending_record {
     uint64_t ticket;
     size_t record;
 };
 
+enum line_kind {
+    LINE_STARTED,
+    LINE_ENDED,
+    LINE_HORIZON,
+    LINE_VOID, /* a STARTED that failed and left nothing */
+};
+
+/* One entry of the durable twin's log. */
+struct ledger_line {
+    enum line_kind kind;
+    int schedule;
+    size_t record; /* of one instance; SIZE_MAX: the slot itself */
+    struct wall slot;
+    int attempt;
+    int result;
+    uint64_t ticket; /* to be answered; 0: nobody waits */
+    struct kept_horizon horizon;
+};
+
+#define RULES_KEPT_MAX 64
+
 struct ledger_twin {
     struct dice dice;
     struct kept_horizon horizons[WORLD_SCHEDULES_MAX];
+    char rules[RULES_KEPT_MAX][SCHEDULE_RULE_MAX];
+    int rule_count;
+    struct ledger_line *log; /* of a durable one, in order */
+    size_t log_count;
+    size_t log_capacity;
+    size_t synced; /* those before outlive a crash */
+    size_t target; /* what the commit under way makes durable */
+    bool committing;
+    uint64_t life;
+    struct kept_slot *slots; /* what a start finds */
+    size_t slot_count;
+    size_t slot_capacity;
     struct pending_record *pending;
     size_t first; /* those before belong to an engine that is gone */
     size_t count;
@@ -94,6 +127,9 @@ struct sim {
     int generation;
     bool stopping; /* for a restart: drains till idle */
     int64_t away_us;
+    int next_generation; /* of the file that the restart finds */
+    bool crash_armed;    /* after the next turn that opens a slot */
+    bool slot_begun;     /* in the present turn */
     bool over;
 };
 
@@ -102,11 +138,28 @@ struct transport cloud_transport(struct sim *sim);
 void cloud_leave(struct sim *sim, uint64_t index);
 void cloud_arrive(struct sim *sim, uint64_t index, int64_t at);
 void cloud_outcome(struct sim *sim, uint64_t index);
+void cloud_forget(struct sim *sim); /* the process is gone, what has left is on its way */
 void cloud_finish(struct cloud *cloud);
 
 /* ledger.c: the ledger's twin. */
 struct ledger ledger_port(struct sim *sim);
 void ledger_recorded(struct sim *sim, uint64_t index, int outcome);
+/* The process is gone: what a start finds is known from here on. */
+void ledger_stopped(struct sim *sim, bool crashed);
+int ledger_find_schedule(const char *name);
+size_t ledger_keep_pending(struct sim *sim, uint64_t ticket, const struct record *record);
+
+/* ledger_log.c: the durable form. */
+int ledger_log_append(struct sim *sim, const struct ledger_entry *entry);
+void ledger_log_horizon(struct sim *sim, int schedule, const struct kept_horizon *horizon);
+void ledger_committed(struct sim *sim, uint64_t life, int outcome);
+int ledger_log_unended(void *context,
+                       void (*each)(void *each_context, const char *schedule, const char *instance,
+                                    struct wall slot, int attempt),
+                       void *each_context);
+int ledger_log_scan(void *context, const char *schedule, struct wall slot,
+                    void (*each)(void *each_context, const char *instance, enum ledger_state state),
+                    void *each_context);
 void ledger_finish(struct ledger_twin *ledger);
 
 /* owner.c: runs one seed to its end. */

@@ -313,7 +313,7 @@ static void add_trouble(struct world *world, struct dice *dice, int64_t at)
         add_act(world, at + dice_range(dice, 1, 20000) * 1000000, ACT_KEYS, 1, 0);
         break;
     case 6:
-        add_act(world, at, ACT_RESTART, 0, pause_us);
+        add_act(world, at, ACT_RESTART, -1, pause_us);
         break;
     case 7: /* set back, and a reload soon after */
         add_act(world, at, ACT_STEP, 0, -llabs(any_step(world, dice)));
@@ -334,6 +334,33 @@ static int compare_acts(const void *a, const void *b)
     return x->kind < y->kind ? -1 : x->kind > y->kind;
 }
 
+/* Crashes, and restarts with another file; some soon after each other. */
+static void add_lives(struct world *world, struct dice *dice, int64_t end)
+{
+    int lives = (int)dice_range(dice, 0, 4);
+    for (int i = 0; i < lives; i++) {
+        int64_t at = dice_range(dice, 0, end);
+        int64_t away_us = 0;
+        if (dice_chance(dice, 700))
+            away_us = dice_range(dice, 0, world->kind == WORLD_LONG ? 20000 : 30) * US_PER_SECOND;
+        if (world->kind == WORLD_LONG && dice_chance(dice, 100))
+            away_us = dice_range(dice, 0, 5 * 86400) * US_PER_SECOND;
+        int file = -1;
+        if (dice_chance(dice, 350) && world->generation_count < WORLD_GENERATIONS_MAX)
+            file = world->generation_count++;
+        else if (dice_chance(dice, 100))
+            file = 0;
+        int64_t how = dice_range(dice, 0, 9);
+        add_act(world, at,
+                how < 4   ? ACT_CRASH
+                : how < 8 ? ACT_CRASH_OPEN
+                          : ACT_RESTART,
+                file, away_us);
+        if (dice_chance(dice, 300)) /* and once more, perhaps before the first turn */
+            add_act(world, at + dice_range(dice, 0, 2000) * 1000000, ACT_CRASH, -1, 0);
+    }
+}
+
 /* `seconds` with faults, then `quiet` without. */
 static void make_script(struct world *world, struct dice *dice, int64_t seconds, int64_t quiet)
 {
@@ -344,6 +371,9 @@ static void make_script(struct world *world, struct dice *dice, int64_t seconds,
         int troubles = (int)dice_range(dice, 0, 7);
         for (int i = 0; i < troubles; i++)
             add_trouble(world, dice, dice_range(dice, 0, end - third / 2) / 1000 * 1000);
+        struct dice lives = dice_of(world->seed, 6);
+        if (world->durable)
+            add_lives(world, &lives, end - third / 2);
         qsort(world->acts, (size_t)world->act_count, sizeof world->acts[0], compare_acts);
         for (int i = 0; i + 1 < world->act_count; i++)
             world->acts[i].no_turn = world->acts[i].at == world->acts[i + 1].at;
@@ -376,6 +406,8 @@ void world_make(struct world *world, uint64_t seed, bool big)
 {
     struct dice dice = dice_of(seed, 1);
     *world = (struct world){.seed = seed, .kind = any_kind(&dice), .real_us = any_instant(&dice)};
+    struct dice durable = dice_of(seed, 7);
+    world->durable = dice_chance(&durable, 600);
     bool is_long = world->kind == WORLD_LONG;
     int64_t seconds = is_long ? dice_range(&dice, 1, 40) * 3600 : dice_range(&dice, 20, 120);
     int64_t quiet = is_long ? 700 : 100;
@@ -413,7 +445,7 @@ const char *world_kind_name(enum world_kind kind)
 
 const char *act_kind_name(enum act_kind kind)
 {
-    static const char *const names[] = {"step",   "suspend", "reload", "keys",
-                                        "faults", "restart", "quiet",  "drain"};
+    static const char *const names[] = {"step",    "suspend", "reload",     "keys",  "faults",
+                                        "restart", "crash",   "crash-open", "quiet", "drain"};
     return names[kind];
 }

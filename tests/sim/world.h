@@ -71,14 +71,16 @@ struct faults {
 };
 
 enum act_kind {
-    ACT_STEP,    /* the calendar clock is set: by_us */
-    ACT_SUSPEND, /* for by_us */
-    ACT_RELOAD,  /* number: generation */
-    ACT_KEYS,    /* number: 0 gone, 1 back */
-    ACT_FAULTS,  /* number: 0 none, 1 the world's */
-    ACT_RESTART, /* drain, away for by_us, start again */
-    ACT_QUIET,   /* no faults from now on: what is due must end */
-    ACT_DRAIN,   /* the end */
+    ACT_STEP,       /* the calendar clock is set: by_us */
+    ACT_SUSPEND,    /* for by_us */
+    ACT_RELOAD,     /* number: generation */
+    ACT_KEYS,       /* number: 0 gone, 1 back */
+    ACT_FAULTS,     /* number: 0 none, 1 the world's */
+    ACT_RESTART,    /* drain, away for by_us, start again; number: with this generation, or -1 */
+    ACT_CRASH,      /* the same without a drain */
+    ACT_CRASH_OPEN, /* the same after the next turn that opens a slot */
+    ACT_QUIET,      /* no faults from now on: what is due must end */
+    ACT_DRAIN,      /* the end */
 };
 
 struct act {
@@ -97,6 +99,7 @@ struct world {
     int64_t real_us;  /* the true calendar instant at the beginning */
     int64_t wrong_us; /* what the host's clock is off then */
     bool token;       /* keys with a session token */
+    bool durable;     /* the ledger outlives the process */
     struct generation generations[WORLD_GENERATIONS_MAX];
     int generation_count;
     struct faults calm;

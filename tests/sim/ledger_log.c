@@ -1,0 +1,238 @@
+/*
+ * The durable ledger's twin: a log of entries in order, made durable in groups after a while. What
+ * a crash leaves is the log up to some entry that is not older than the last one made durable: a
+ * commit under way may have come through, in part or as a whole.
+ */
+#include "sim/sim.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_NS (20 * MS) /* a commit that failed is tried again */
+
+/* ---- writing ---- */
+
+static struct ledger_line *push(struct sim *sim, const struct ledger_line *line)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    if (ledger->log_count == ledger->log_capacity) {
+        ledger->log_capacity = ledger->log_capacity == 0 ? 256 : ledger->log_capacity * 2;
+        ledger->log = reallocarray(ledger->log, ledger->log_capacity, sizeof *ledger->log);
+        assert(ledger->log != NULL);
+    }
+    ledger->log[ledger->log_count] = *line;
+    return &ledger->log[ledger->log_count++];
+}
+
+/* Answers those who wait in the commit. A STARTED that fails is there all the same, or is not. */
+static void answer(struct sim *sim, int outcome)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    for (size_t i = ledger->synced; i < ledger->target; i++) {
+        struct ledger_line *line = &ledger->log[i];
+        uint64_t ticket = line->ticket;
+        if (ticket == 0)
+            continue;
+        line->ticket = 0;
+        if (outcome == 0)
+            sim->oracle.records[line->record].durable = ticket;
+        else if (dice_chance(&ledger->dice, 500))
+            line->kind = LINE_VOID;
+        else
+            sim->oracle.records[line->record].refused = true;
+        trace_line(&sim->trace, "recorded %llx %d", (unsigned long long)ticket, outcome);
+        engine_file_recorded(sim->engine, ticket, outcome);
+    }
+}
+
+static void commit(struct sim *sim)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    while (!ledger->committing && ledger->synced < ledger->log_count) {
+        int64_t after = dice_range(&ledger->dice, 0, sim->faults->ledger_max_us) * NS_PER_US;
+        bool fails = dice_chance(&ledger->dice, sim->faults->ledger_fails);
+        ledger->target = ledger->log_count;
+        if (after > 0 || fails) {
+            ledger->committing = true;
+            clock_push(&sim->clock, sim->clock.now + (fails ? after + RETRY_NS : after),
+                       EVENT_COMMITTED, ledger->life, fails ? -EIO : 0);
+            return;
+        }
+        answer(sim, 0);
+        ledger->synced = ledger->target;
+    }
+}
+
+void ledger_committed(struct sim *sim, uint64_t life, int outcome)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    if (life != ledger->life || !ledger->committing)
+        return;
+    answer(sim, outcome);
+    if (outcome == 0)
+        ledger->synced = ledger->target;
+    ledger->committing = false;
+    commit(sim);
+}
+
+int ledger_log_append(struct sim *sim, const struct ledger_entry *entry)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
+    struct record *record = NULL;
+    if (!whole) {
+        record = oracle_find(&sim->oracle, entry->schedule, entry->instance, entry->slot);
+        if (record == NULL)
+            return -EINVAL;
+    }
+    if (record != NULL && entry->kind == LEDGER_ENDED) {
+        if (entry->result == LEDGER_AGAIN)
+            oracle_again(&sim->oracle, record);
+        else
+            oracle_ended(&sim->oracle, entry);
+    }
+    if (dice_chance(&ledger->dice, sim->faults->ledger_refuses)) {
+        if (record != NULL)
+            record->refused = true;
+        else if (entry->kind == LEDGER_STARTED)
+            oracle_slot_refused(&sim->oracle);
+        return -ENOSPC;
+    }
+    if (whole && entry->kind == LEDGER_STARTED)
+        sim->slot_begun = true;
+    if (entry->ticket != 0)
+        ledger_keep_pending(sim, entry->ticket, record);
+    push(sim, &(struct ledger_line){
+                  .kind = entry->kind == LEDGER_STARTED ? LINE_STARTED : LINE_ENDED,
+                  .schedule = ledger_find_schedule(entry->schedule),
+                  .record = whole ? SIZE_MAX : (size_t)(record - sim->oracle.records),
+                  .slot = entry->slot,
+                  .attempt = entry->attempt,
+                  .result = (int)entry->result,
+                  .ticket = entry->ticket,
+              });
+    commit(sim);
+    return 0;
+}
+
+void ledger_log_horizon(struct sim *sim, int schedule, const struct kept_horizon *horizon)
+{
+    push(sim,
+         &(struct ledger_line){.kind = LINE_HORIZON, .schedule = schedule, .horizon = *horizon});
+    commit(sim);
+}
+
+/* ---- what is left of it ---- */
+
+static struct kept_slot *slot_of(struct ledger_twin *ledger, const struct ledger_line *line)
+{
+    for (size_t i = ledger->slot_count; i-- > 0;)
+        if (ledger->slots[i].slot.us == line->slot.us
+            && ledger->slots[i].schedule == line->schedule)
+            return &ledger->slots[i];
+    if (ledger->slot_count == ledger->slot_capacity) {
+        ledger->slot_capacity = ledger->slot_capacity == 0 ? 64 : ledger->slot_capacity * 2;
+        ledger->slots = reallocarray(ledger->slots, ledger->slot_capacity, sizeof *ledger->slots);
+        assert(ledger->slots != NULL);
+    }
+    struct kept_slot *slot = &ledger->slots[ledger->slot_count++];
+    *slot = (struct kept_slot){.schedule = line->schedule, .slot = line->slot};
+    return slot;
+}
+
+static void replay(struct sim *sim, const struct ledger_line *line)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    if (line->kind == LINE_VOID)
+        return;
+    if (line->kind == LINE_HORIZON) {
+        ledger->horizons[line->schedule] = line->horizon;
+        return;
+    }
+    if (line->record == SIZE_MAX) {
+        slot_of(ledger, line)->open = line->kind == LINE_STARTED;
+        return;
+    }
+    struct record *r = &sim->oracle.records[line->record];
+    r->kept = line->kind == LINE_STARTED          ? KEPT_STARTED
+              : line->result == (int)LEDGER_AGAIN ? KEPT_AGAIN
+                                                  : KEPT_ENDED;
+    r->kept_attempt = line->attempt;
+    r->kept_result = line->result;
+}
+
+void ledger_stopped(struct sim *sim, bool crashed)
+{
+    struct ledger_twin *ledger = &sim->ledger;
+    ledger->first = ledger->count; /* what is still to come is for nobody */
+    if (!sim->world.durable)
+        return;
+    size_t kept = ledger->log_count;
+    if (crashed)
+        kept = (size_t)dice_range(&ledger->dice, (int64_t)ledger->synced, (int64_t)kept);
+    trace_line(&sim->trace, "ledger keeps %zu of %zu, %zu durable", kept, ledger->log_count,
+               ledger->synced);
+    ledger->log_count = ledger->synced = kept;
+    ledger->committing = false;
+    ledger->life++;
+    ledger->slot_count = 0;
+    memset(ledger->horizons, 0, sizeof ledger->horizons);
+    for (size_t i = 0; i < sim->oracle.record_count; i++)
+        sim->oracle.records[i].kept = KEPT_NOTHING;
+    for (size_t i = 0; i < kept; i++)
+        replay(sim, &ledger->log[i]);
+    oracle_gone(&sim->oracle, ledger->horizons, ledger->slots, ledger->slot_count, crashed);
+}
+
+/* ---- reading, at a start ---- */
+
+int ledger_log_unended(void *context,
+                       void (*each)(void *each_context, const char *schedule, const char *instance,
+                                    struct wall slot, int attempt),
+                       void *each_context)
+{
+    struct sim *sim = context;
+    const struct ledger_twin *ledger = &sim->ledger;
+    bool slots_first = dice_chance(&sim->ledger.dice, 500);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; (pass == 0) == slots_first && i < ledger->slot_count; i++)
+            if (ledger->slots[i].open)
+                each(each_context, world_schedule_name(ledger->slots[i].schedule),
+                     LEDGER_WHOLE_SLOT, ledger->slots[i].slot, 0);
+        for (size_t i = 0; (pass == 0) != slots_first && i < sim->oracle.record_count; i++) {
+            const struct record *r = &sim->oracle.records[i];
+            if (r->unborn || r->kept != KEPT_STARTED || planted == PLANT_RESEND)
+                continue;
+            char id[MODEL_INSTANCE_ID_MAX];
+            world_instance_id(r->instance, id);
+            each(each_context, world_schedule_name(r->schedule), id, r->slot, r->kept_attempt);
+        }
+    }
+    return 0;
+}
+
+int ledger_log_scan(void *context, const char *schedule, struct wall slot,
+                    void (*each)(void *each_context, const char *instance, enum ledger_state state),
+                    void *each_context)
+{
+    static const enum ledger_state states[] = {LEDGER_STATE_ENDED, LEDGER_STATE_STARTED,
+                                               LEDGER_STATE_AGAIN, LEDGER_STATE_ENDED};
+    struct sim *sim = context;
+    for (int i = sim->world.instance_count - 1; i >= 0; i--) {
+        const struct record *r =
+            oracle_known(&sim->oracle, ledger_find_schedule(schedule), i, slot);
+        if (r == NULL || r->kept == KEPT_NOTHING)
+            continue;
+        enum ledger_state state = states[r->kept];
+        if (planted == PLANT_FORGET_AGAIN && state == LEDGER_STATE_AGAIN)
+            state = LEDGER_STATE_ENDED;
+        if (planted == PLANT_RESEND && state == LEDGER_STATE_STARTED)
+            state = LEDGER_STATE_AGAIN;
+        char id[MODEL_INSTANCE_ID_MAX];
+        world_instance_id(i, id);
+        each(each_context, id, state);
+    }
+    return 0;
+}
