@@ -143,7 +143,7 @@ enum exit_code daemon_load(struct daemon *daemon, const struct options *options)
         return EXIT_CODE_FAILURE;
     }
     struct errtext err = {"out of memory"};
-    r = daemon_read_keys(daemon, &err);
+    r = daemon_read_keys(daemon, daemon->config, &err);
     if (r == 0)
         return EXIT_CODE_OK;
     (void)fprintf(stderr, "crsbackupd: credentials: %s\n", err.text);

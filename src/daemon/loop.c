@@ -17,6 +17,8 @@
 
 #define SIGNALS 3
 
+static const int signal_numbers[SIGNALS] = {SIGHUP, SIGTERM, SIGINT};
+
 struct loop {
     uv_loop_t uv;
     struct loop_calls calls;
@@ -85,7 +87,6 @@ static int open_timers(struct loop *loop)
 
 static int start_handles(struct loop *loop)
 {
-    static const int numbers[SIGNALS] = {SIGHUP, SIGTERM, SIGINT};
     int r = uv_prepare_init(&loop->uv, &loop->prepare);
     loop->prepare.data = loop;
     if (r == 0)
@@ -104,7 +105,7 @@ static int start_handles(struct loop *loop)
         r = uv_signal_init(&loop->uv, &loop->signals[i]);
         loop->signals[i].data = loop;
         if (r == 0)
-            r = uv_signal_start(&loop->signals[i], on_signal, numbers[i]);
+            r = uv_signal_start(&loop->signals[i], on_signal, signal_numbers[i]);
     }
     return r;
 }
@@ -114,6 +115,15 @@ static void close_handle(uv_handle_t *handle, void *context)
     (void)context;
     if (!uv_is_closing(handle))
         uv_close(handle, NULL);
+}
+
+static void unblock_signals(void)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    for (int i = 0; i < SIGNALS; i++)
+        (void)sigaddset(&signals, signal_numbers[i]);
+    (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 int loop_create(const struct loop_calls *calls, struct loop **ret, struct errtext *err)
@@ -138,6 +148,7 @@ int loop_create(const struct loop_calls *calls, struct loop **ret, struct errtex
         loop_destroy(loop);
         return r;
     }
+    unblock_signals();
     *ret = loop;
     return 0;
 }

@@ -23,7 +23,7 @@ struct loop_calls {
     void (*signalled)(void *context, int signal); /* SIGHUP, SIGTERM, SIGINT */
 };
 
-/* Outcomes: 0, *ret owned by the caller; negative errno with a text. */
+/* Unblocks the signals once it can take them. Outcomes: 0, *ret owned by the caller; negative. */
 int loop_create(const struct loop_calls *calls, struct loop **ret, struct errtext *err) MUST_CHECK;
 
 /* The loop for ports that need it. */

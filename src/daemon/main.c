@@ -24,6 +24,13 @@ static enum exit_code run(const struct options *options)
     struct daemon daemon = {0};
     struct errtext err = {""};
 
+    /* A signal that comes early waits until the loop can take it. */
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     shut_the_blinds();
     /* Large blocks come and go with a reload: fixed, the threshold gives them back each time. */
     (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);

@@ -1,6 +1,6 @@
 /*
  * See reload.h. The new file is read whole, then the transport and the engine take it or neither
- * does; keys that cannot be read leave the old ones in use.
+ * does. Keys that cannot be read refuse the whole reload: the old ones go on.
  */
 #include "daemon/reload.h"
 
@@ -48,29 +48,20 @@ static int take_config(struct daemon *daemon, struct config *config, struct errt
         (void)!http_curl_reload(daemon->http, &options, NULL);
         return errtext_set(err, r, "out of memory");
     }
+    if (strcmp(config->state_dir, daemon->config->state_dir) != 0)
+        daemon_say_warning(daemon, "state_dir changes with the next start, not with a reload");
     config_unref(daemon->config);
     daemon->config = config_ref(config);
     r = daemon_open_log(daemon);
     if (r < 0)
-        daemon_say_failure(daemon, "reload_failed", "the log stays as it was");
+        daemon_say_failure(daemon, "log_failed", "the log stays as it was");
     return 0;
 }
 
-/* Outcomes: 0; CREDENTIALS_UNUSABLE with a text; -ENOMEM. */
-int daemon_read_keys(struct daemon *daemon, struct errtext *err)
+int daemon_read_keys(struct daemon *daemon, const struct config *config, struct errtext *err)
 {
-    const struct config *config = daemon->config;
     return credentials_read(daemon->credentials, config->provider, config->credentials_file,
                             config->profile, err);
-}
-
-static void reload_keys(struct daemon *daemon)
-{
-    struct errtext err = {""};
-    if (daemon_read_keys(daemon, &err) != 0)
-        daemon_say_failure(daemon, "credentials_failed", err.text);
-    else
-        daemon_say_keys(daemon);
 }
 
 /* Reads the file anew and says what it thinks of it. Outcomes: as config_system_load(). */
@@ -99,13 +90,15 @@ void daemon_reload(struct daemon *daemon)
     notify_reloading(&daemon->notify, clock_mono());
     int r = read_anew(daemon, &config);
     if (r == 0) {
-        r = take_config(daemon, config, &err);
+        r = daemon_read_keys(daemon, config, &err);
+        if (r == 0)
+            r = take_config(daemon, config, &err);
         config_unref(config);
-        if (r < 0)
+        if (r != 0)
             daemon_say_failure(daemon, "reload_failed", err.text);
     }
     if (r == 0) {
-        reload_keys(daemon);
+        daemon_say_keys(daemon);
         daemon_say_counts(daemon, "reloaded");
     }
     char buffer[NOTIFY_STATUS_MAX];

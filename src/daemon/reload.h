@@ -10,6 +10,7 @@
 void daemon_reload(struct daemon *daemon);
 
 /* Outcomes: 0; CREDENTIALS_UNUSABLE with a text; -ENOMEM. */
-int daemon_read_keys(struct daemon *daemon, struct errtext *err) MUST_CHECK;
+int daemon_read_keys(struct daemon *daemon, const struct config *config,
+                     struct errtext *err) MUST_CHECK;
 
 struct http_options daemon_http_options_of(const struct config *config);

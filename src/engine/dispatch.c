@@ -162,6 +162,7 @@ static void release(struct engine *engine, struct lane *lane, struct run *run)
     run->owes_token = true;
     run->sent_at = engine->now.mono;
     engine->in_flight++;
+    lane->in_flight++;
     lane->used = true;
     lane->used_at = engine->now.mono;
 }
@@ -195,11 +196,21 @@ static enum sending send_run(struct engine *engine, struct lane *lane, struct ru
     return r == -EAGAIN ? SENDING_STOP : SENDING_DONE;
 }
 
+bool engine_has_place(const struct engine *engine, const struct lane *lane)
+{
+    uint32_t most = (uint32_t)engine->config->max_in_flight;
+    uint32_t busy = 0;
+    for (uint32_t i = 0; i < engine->lane_count; i++)
+        busy += engine->lanes[i]->runs > 0 ? 1 : 0;
+    uint32_t share = busy > 1 ? most / busy : most;
+    return engine->in_flight < most && lane->in_flight < (share > 0 ? share : 1);
+}
+
 static void send_runs(struct engine *engine, struct lane *lane)
 {
     if (mono_before(engine->now.mono, engine->send_from))
         return;
-    while (engine->in_flight < (uint32_t)engine->config->max_in_flight) {
+    while (engine_has_place(engine, lane)) {
         struct heap_node *top = heap_top(&lane->ready);
         if (top == NULL || top->key > engine->now.wall.us
             || !bucket_take(&lane->bucket, engine->now.mono))

@@ -183,7 +183,7 @@ static void wake_lane(const struct engine *engine, const struct lane *lane, stru
         return;
     if (ready->key > now.wall.us)
         wake_wall(wake, (struct wall){ready->key});
-    else if (engine->in_flight < (uint32_t)engine->config->max_in_flight)
+    else if (engine_has_place(engine, lane))
         wake->mono = mono_earlier(wake->mono, lane_ready_at(engine, lane, now.mono));
 }
 

@@ -59,6 +59,9 @@ void engine_expire(struct engine *engine);
 /* dispatch.c */
 void engine_dispatch(struct engine *engine);
 
+/* Whether one more request of the lane may be in flight: its share of max_in_flight is not used. */
+bool engine_has_place(const struct engine *engine, const struct lane *lane);
+
 /* The run waits `delay_us` for its next attempt. */
 void engine_wait(struct engine *engine, struct run *run, int64_t delay_us);
 

@@ -1,6 +1,7 @@
 /*
  * A lane: the way to one host for one action, with its token bucket and its queues. Rate limits are
- * counted by host and action, so lanes do not hold each other up.
+ * counted by host and action, and the places in flight are shared out, so lanes do not hold each
+ * other up.
  *
  *   batches   open slots: their members wait here as bare indices, by the due instant of the next
  *   ready     runs by due instant, oldest first: recorded, waiting for that instant and a token
@@ -45,6 +46,7 @@ struct lane {
     struct heap waiting;
     uint32_t runs;       /* of this lane, in any state */
     uint32_t unsent;     /* of those, RECORDING or READY */
+    uint32_t in_flight;  /* of those, SENDING or ON_WIRE */
     int64_t skew_us;     /* the cloud's clock minus ours; 0 until one was learnt */
     int64_t latency_ns;  /* smoothed, of answered requests; 0: not known */
     struct mono used_at; /* when a connection was last used or opened */

@@ -76,6 +76,9 @@ static int find_horizon(struct entry *entry, const struct plan *old, const struc
         int r = ask_ledger(entry, ledger, now);
         if (r < 0)
             return r;
+        /* New in a reload: nothing is caught up, and nothing repeated should it come back. */
+        if (old != NULL && wall_before(entry->horizon, now))
+            entry->begins = true;
     }
     if (entry->begins)
         entry->horizon = now;

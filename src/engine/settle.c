@@ -276,6 +276,7 @@ static void take_outcome(struct engine *engine, struct run *run)
 {
     run->has_outcome = false;
     engine->in_flight--;
+    run->lane->in_flight--;
     if (run->owes_token && run->outcome == EXCHANGE_NOT_SENT)
         bucket_return(&run->lane->bucket);
     else if (run->owes_token)

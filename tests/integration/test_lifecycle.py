@@ -195,6 +195,40 @@ def test_keys_are_nowhere_to_be_seen(stand_in):
         assert key.encode() not in seen
 
 
+def test_a_reload_with_bad_keys_changes_nothing(stand_in, tmp_path):
+    cloud = stand_in("--any-instance", "--task-time", "0")
+    with Daemon(configuration(cloud, ONE), KEYS) as daemon:
+        daemon.wait_for("backup_submitted")
+        other = {"other": {"every": "1s", "instances": ["crs-bbbb0002"]}}
+        daemon.write(configuration(cloud, other, credentials={"provider": "file", "file": str(tmp_path / "none")}))
+        daemon.reload()
+        daemon.wait_for("reload_failed")
+        before = len(daemon.events("backup_submitted"))
+        daemon.wait_for("backup_submitted", before + 2)
+        assert daemon.stop() == 0
+    assert {event["instance"] for event in daemon.events("backup_submitted")} == {"crs-aaaa0001"}
+    assert not daemon.events("reloaded")
+
+
+def test_a_schedule_that_comes_back_is_not_caught_up(stand_in):
+    cloud = stand_in("--any-instance", "--task-time", "0")
+    both = {**ONE, "minutely": {"every": "8s", "instances": ["crs-bbbb0002"]}}
+    due = wait_for_phase(8, 3)
+    with Daemon(configuration(cloud, both), KEYS) as daemon:
+        while not [event for event in daemon.events("backup_submitted") if event["schedule"] == "minutely"]:
+            time.sleep(0.05)
+        daemon.write(configuration(cloud, ONE))
+        daemon.reload()
+        daemon.wait_for("reloaded")
+        time.sleep(max(0.0, due + 8.5 - time.time()))
+        daemon.write(configuration(cloud, both))
+        daemon.reload()
+        daemon.wait_for("reloaded", 2)
+        time.sleep(2)
+        assert len([event for event in daemon.events("backup_submitted") if event["schedule"] == "minutely"]) == 1
+        assert daemon.stop() == 0
+
+
 def test_a_key_file_that_others_can_read_is_refused(stand_in, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text(f"[default]\nsecret_id = {KEYS[0]}\nsecret_key = {KEYS[1]}\n")

@@ -295,6 +295,7 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
     record->was_sent = true;
     record->waits = false;
     oracle->in_flight++;
+    oracle->hosts[record->host].in_flight++;
     oracle->sent++;
 }
 
@@ -309,6 +310,7 @@ void oracle_outcome(struct oracle *oracle, size_t number, bool definite, bool ac
     record->waits = definite;
     assert(!(definite && acted));
     oracle->in_flight--;
+    oracle->hosts[record->host].in_flight--;
     oracle->freed_at = oracle->clock->now;
     oracle->accepted += record->accepted;
 }

@@ -123,6 +123,7 @@ struct watched_host {
     int64_t sent[ARRIVALS_KEPT];
     size_t arrival_count;
     size_t sent_count;
+    int in_flight;
     int64_t burst_first; /* of the slot that is being drained */
     int64_t burst_last;
     int64_t burst_count; /* negative: not measured */

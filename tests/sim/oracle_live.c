@@ -35,12 +35,14 @@ static void check_lateness(struct oracle *oracle)
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const struct clock *clock = oracle->clock;
+    int share = g->max_in_flight / WORLD_HOSTS_MAX; /* the least that a host has to itself */
+    share = share > 0 ? share : 1;
     int64_t ledger = 2 * oracle->world->calm.ledger_max_us * NS_PER_US;
     if (oracle->draining || oracle->in_flight >= g->max_in_flight)
         return;
     for (size_t i = 0; i < oracle->open_count; i++) {
         const struct record *r = &oracle->records[oracle->open[i]];
-        if (r->was_sent)
+        if (r->was_sent || oracle->hosts[r->host].in_flight >= share)
             continue;
         int64_t could = host_free_at(oracle, &oracle->hosts[r->host]);
         int64_t due = clock_when_wall(clock, r->due);

@@ -52,7 +52,8 @@ void oracle_configured(struct oracle *oracle, int generation, bool starts)
         struct watched_schedule *s = &oracle->schedules[i];
         const struct plan_of_schedule *plan = plan_of(oracle, i);
         const struct rule *old = s->active && !starts ? &s->rule : s->kept_rule;
-        bool changed = s->known && (old == NULL || !same_rule(old, &plan->rule));
+        bool returns = !s->active && !starts; /* by a reload */
+        bool changed = s->known && (returns || old == NULL || !same_rule(old, &plan->rule));
         s->active = plan->present;
         if (!plan->present)
             continue;
