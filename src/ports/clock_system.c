@@ -67,13 +67,15 @@ int clock_wall_timer_set(int fd, struct wall at)
     return set(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, seconds, us * NS_PER_US);
 }
 
+/* Relative, since this clock does not jump: one that is passed fires after a nanosecond. */
 int clock_mono_timer_set(int fd, struct mono at)
 {
     if (at.ns == MONO_NEVER.ns)
         return set(fd, 0, 0, 0);
-    if (at.ns <= 0)
-        at.ns = 1;
-    return set(fd, TFD_TIMER_ABSTIME, at.ns / NS_PER_SECOND, at.ns % NS_PER_SECOND);
+    int64_t ns = mono_diff_ns(at, clock_mono());
+    if (ns < 1)
+        ns = 1;
+    return set(fd, 0, ns / NS_PER_SECOND, ns % NS_PER_SECOND);
 }
 
 int clock_timer_read(int fd)

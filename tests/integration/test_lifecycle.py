@@ -84,8 +84,8 @@ def test_a_bad_reload_changes_nothing(stand_in):
 def burst_in_progress(cloud, tmp_path, arrivals):
     """A daemon in the middle of a slot of 100 instances, and their names."""
     names = [f"crs-drai{number:04d}" for number in range(100)]
-    config = configuration(cloud, {"nightly": {"every": "60s", "start_within": "50s", "instances": names}})
-    wait_for_phase(60, 4)
+    config = configuration(cloud, {"nightly": {"every": "20s", "start_within": "19s", "instances": names}})
+    wait_for_phase(20, 4)
     daemon = Daemon(config, KEYS, directory=str(tmp_path))
     daemon.__enter__()
     deadline = time.monotonic() + 30

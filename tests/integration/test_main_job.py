@@ -90,14 +90,14 @@ def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in):
     assert [line.split("instance=")[1].split()[0] for line in lines[:len(names)]] == names
 
 
-def test_the_first_request_of_a_slot_is_on_time(stand_in):
+def test_a_connection_is_opened_before_its_slot(stand_in):
     """Slots further apart than idle connections live: the connection has to be opened ahead."""
-    cloud = stand_in("--any-instance", "--latency", "20ms")
-    period = 15
+    cloud = stand_in("--any-instance", "--latency", "20ms", "--idle-timeout", "5s")
+    period = 12
     config = configuration(cloud, {"nightly": {"every": f"{period}s", "instances": ["crs-first001"]}})
     wait_for_phase(period, 4)
     with Daemon(config, KEYS) as daemon:
-        daemon.wait_for("backup_submitted", 3, timeout=60)
+        daemon.wait_for("backup_submitted", 2, timeout=60)
         assert daemon.stop() == 0
     opened = {line["conn"]: line["wall_ns"] for line in cloud.truth() if line["kind"] == "connection" and line["event"] == "handshake"}
     for arrival in cloud.arrivals():
