@@ -3,8 +3,9 @@
  * with # or ;, values with or without quotes, LF or CRLF. Names that are not keys are passed over,
  * since other tools keep their settings there too.
  *
- * The file is opened once and judged by its descriptor: a regular file, not reached through a
- * link, of ours or of root, closed to group and others, small. The bytes are wiped after use.
+ * The file is opened once and judged by its descriptor: a regular file of ours or of root, closed
+ * to group and others, small. Links are followed, since mounted secrets are links; what counts is
+ * the file they lead to. The bytes are wiped after use.
  */
 #include "ports/credentials_source.h"
 
@@ -223,11 +224,9 @@ static int read_bytes(int fd, const char *path, char **ret, size_t *ret_length, 
 int credentials_file_read(const char *path, const char *profile, struct found_keys *ret,
                           struct errtext *err)
 {
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return errtext_set(err, SOURCE_ABSENT, "%.200s does not exist", path);
-    if (fd < 0 && errno == ELOOP)
-        return errtext_set(err, -ELOOP, "%.200s is a symbolic link; name the file itself", path);
     if (fd < 0)
         return errtext_set(err, -errno, "%.200s: %s", path, strerror(errno));
     struct stat status;

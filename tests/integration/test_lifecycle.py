@@ -244,6 +244,25 @@ def test_a_key_file_that_others_can_read_is_refused(stand_in, tmp_path):
         assert daemon.stop() == 0
 
 
+def test_a_key_file_behind_links(stand_in, tmp_path):
+    """As a mounted secret: the name is a link into a directory that is a link too."""
+    cloud = stand_in("--any-instance", "--task-time", "0")
+    version = tmp_path / "..2026"
+    version.mkdir()
+    keys = version / "keys"
+    keys.write_text(f"[default]\nsecret_id = {KEYS[0]}\nsecret_key = {KEYS[1]}\n")
+    (tmp_path / "..data").symlink_to("..2026")
+    (tmp_path / "keys").symlink_to("..data/keys")
+    config = configuration(cloud, ONE, credentials={"provider": "file", "file": str(tmp_path / "keys")})
+    keys.chmod(0o640)
+    with Daemon(config) as daemon:
+        assert daemon.end() == 78
+    keys.chmod(0o400)
+    with Daemon(config) as daemon:
+        daemon.wait_for("backup_submitted")
+        assert daemon.stop() == 0
+
+
 def test_a_ca_file_that_is_not_one(stand_in, tmp_path):
     cloud = stand_in("--any-instance")
     not_a_ca = tmp_path / "ca.pem"

@@ -160,9 +160,6 @@ static void other_kinds_of_files_are_refused(void **state)
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_int_equal(credentials_file_read(path, "default", &keys, &err), -EINVAL); /* no wait */
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(symlink("/dev/null", path), 0);
-    assert_int_equal(credentials_file_read(path, "default", &keys, &err), -ELOOP);
-    assert_int_equal(unlink(path), 0);
     assert_int_equal(credentials_file_read("/tmp", "default", &keys, &err), -EINVAL);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -178,6 +175,39 @@ static void other_kinds_of_files_are_refused(void **state)
         assert_non_null(strstr(err.text, "12345"));
         (void)unlink(path);
     }
+}
+
+/* As mounted secrets are: keys -> ..data/keys, ..data -> a directory. */
+static void links_count_as_what_they_lead_to(void **state)
+{
+    (void)state;
+    static struct found_keys keys;
+    struct errtext err;
+    char data[128];
+    char link[128];
+    (void)snprintf(data, sizeof data, "%s/..data", directory);
+    (void)snprintf(link, sizeof link, "%s/link", directory);
+    assert_int_equal(symlink(".", data), 0);
+    assert_int_equal(symlink("..data/keys", link), 0);
+    assert_int_equal(credentials_file_read(link, "default", &keys, &err), SOURCE_ABSENT);
+    write_file(KEY, 0600);
+    assert_int_equal(credentials_file_read(link, "default", &keys, &err), 0);
+    assert_string_equal(keys.id, ID);
+    assert_string_equal(keys.key.bytes, KEY);
+    write_file(KEY, 0640);
+    assert_int_equal(credentials_file_read(link, "default", &keys, &err), -EPERM);
+    assert_non_null(strstr(err.text, "chmod 600"));
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("/dev/null", link), 0);
+    assert_int_equal(credentials_file_read(link, "default", &keys, &err), -EINVAL);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("link", link), 0); /* to itself */
+    assert_int_equal(credentials_file_read(link, "default", &keys, &err), -ELOOP);
+    assert_non_null(strstr(err.text, link));
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(unlink(data), 0);
+    found_keys_finish(&keys);
+    (void)unlink(path);
 }
 
 static void generations_follow_the_keys(void **state)
@@ -350,6 +380,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(long_values_and_binary_are_refused),
         cmocka_unit_test(open_files_are_refused_with_the_cure),
         cmocka_unit_test(other_kinds_of_files_are_refused),
+        cmocka_unit_test(links_count_as_what_they_lead_to),
         cmocka_unit_test(generations_follow_the_keys),
         cmocka_unit_test(the_environment_is_taken_and_wiped),
         cmocka_unit_test(half_an_environment_is_refused),
