@@ -22,7 +22,7 @@
 #define LANE_AHEAD_MIN 4
 #define LANE_WARM_DEFAULT 4 /* connections opened ahead while the latency is not known */
 #define LANE_WARM_MAX 8
-#define LANE_STALE_NS (10 * NS_PER_SECOND) /* connections may have gone after so long a silence */
+#define LANE_STALE_NS (4 * NS_PER_SECOND) /* connections may have gone after so long a silence */
 
 /* The members of one group of one open slot that have no run yet. */
 struct batch {
