@@ -53,6 +53,15 @@ out:
     return code;
 }
 
+/* An answer that did not get out whole is no answer: a full disk turns success into a failure. */
+static int end_output(int code)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return code;
+    (void)fputs("crsbackupd: standard output cannot be written\n", stderr);
+    return code == EXIT_CODE_OK ? EXIT_CODE_FAILURE : code;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -65,12 +74,12 @@ int main(int argc, char **argv)
     switch (options.mode) {
     case OPTIONS_VERSION:
         (void)printf("crsbackupd %s\n", CRSBACKUPD_VERSION);
-        return EXIT_CODE_OK;
+        return end_output(EXIT_CODE_OK);
     case OPTIONS_HELP:
         (void)fputs(options_help(), stdout);
-        return EXIT_CODE_OK;
+        return end_output(EXIT_CODE_OK);
     case OPTIONS_CHECK:
-        return (int)check_run(options.config_path, clock_now().wall, stdout, stderr);
+        return end_output(check_run(options.config_path, clock_now().wall, stdout, stderr));
     case OPTIONS_RUN:
         return (int)run(&options);
     }

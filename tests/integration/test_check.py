@@ -100,6 +100,13 @@ def test_an_unreadable_file(program, tmp_path):
     assert run(program[0], file).returncode == program[1]
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["--check", "-c", str(TOP / "conf" / "crsbackupd.yaml")]])
+def test_an_answer_that_cannot_be_written_is_a_failure(arguments):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([DAEMON, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "crsbackupd: standard output cannot be written\n")
+
+
 def test_json_for_programs(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text(BAD, encoding="utf-8")
