@@ -11,7 +11,7 @@
 #define SECONDS(n) ((n)*US_PER_SECOND)
 
 static const struct rule tls_rules[] = {
-    {.key = "ca_file", .kind = RULE_PATH, IN_CONFIG(ca_file)},
+    {.key = "ca_file", .kind = RULE_CA_FILE, IN_CONFIG(ca_file)},
 };
 static const struct section tls = {"tls.", "tls", tls_rules, COUNT(tls_rules)};
 

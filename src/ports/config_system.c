@@ -2,6 +2,7 @@
 #include "ports/config_system.h"
 
 #include "base/text.h"
+#include "ports/certificates.h"
 #include "ports/zoneinfo.h"
 
 #include <stdlib.h>
@@ -15,7 +16,11 @@ int config_system_load(const char *path, struct wall now, struct config **ret,
     const char *zones = getenv("TZDIR");
     struct zoneinfo zoneinfo = {zones != NULL && zones[0] != '\0' ? zones : ZONEINFO_DIRECTORY};
     struct config_load_options options = {
-        .now = now, .zone = zoneinfo_load, .zone_context = &zoneinfo};
+        .now = now,
+        .zone = zoneinfo_load,
+        .zone_context = &zoneinfo,
+        .ca_file = certificates_check,
+    };
     char state_dir[PATH_SIZE];
     const char *directory = getenv("STATE_DIRECTORY");
     if (directory != NULL && directory[0] != '\0') {

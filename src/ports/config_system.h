@@ -1,5 +1,6 @@
 /*
- * The loader with this machine's surroundings: $TZDIR or the system's zones, and $STATE_DIRECTORY.
+ * The loader with this machine's surroundings: $TZDIR or the system's zones, $STATE_DIRECTORY, and
+ * the CA file, which must be one.
  */
 #pragma once
 

@@ -4,6 +4,7 @@
  */
 #include "ports/config_reader.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum scalar_type {
@@ -288,7 +289,7 @@ static bool text_is_right(struct reader *r, const char *what, const struct rule 
         report_error(r, node, "%s is empty; write a value or remove the key", what);
         return false;
     }
-    if (rule->kind == RULE_PATH && node->text[0] == '~') {
+    if ((rule->kind == RULE_PATH || rule->kind == RULE_CA_FILE) && node->text[0] == '~') {
         report_error(r, node, "%s: ~ is not expanded here; write the whole path", what);
         return false;
     }
@@ -315,10 +316,23 @@ static bool text_is_right(struct reader *r, const char *what, const struct rule 
     return false;
 }
 
+static bool ca_file_is_right(struct reader *r, const char *what, const struct tree_node *node)
+{
+    struct errtext why = {""};
+    int outcome = r->options->ca_file != NULL ? r->options->ca_file(node->text, &why) : 0;
+    if (outcome == -ENOMEM)
+        r->failure = outcome;
+    else if (outcome != 0)
+        report_error(r, node, "%s: %s", what, why.text);
+    return outcome == 0;
+}
+
 static bool read_text(struct reader *r, const char *what, const struct rule *rule,
                       const struct tree_node *node, const char **ret)
 {
     if (!value_text(r, what, node) || !text_is_right(r, what, rule, node))
+        return false;
+    if (rule->kind == RULE_CA_FILE && !ca_file_is_right(r, what, node))
         return false;
     int outcome = config_string(r->config, node->text, node->count, true, ret);
     if (outcome != 0)
@@ -359,6 +373,7 @@ bool value_read(struct reader *r, const struct section *section, const struct ru
         return read_bool(r, what, node, place);
     case RULE_TEXT:
     case RULE_PATH:
+    case RULE_CA_FILE:
     case RULE_REGION:
     case RULE_REMARK:
     case RULE_PROXY:

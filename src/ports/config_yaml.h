@@ -2,8 +2,8 @@
  * The loader of the configuration: a YAML file in, a frozen struct config or a report out.
  *
  * The report holds every problem of the file, each with its place, in the file's order, and the
- * warnings too. It never holds a secret. The loader reads no environment and no clock; zones come
- * from the function that the caller gives.
+ * warnings too. It never holds a secret. The loader reads no environment and no clock; zones, and
+ * what is thought of a CA file, come from the functions that the caller gives.
  */
 #pragma once
 
@@ -60,6 +60,12 @@ struct config_load_options {
      */
     int (*zone)(void *context, const char *name, struct zone **ret_take, struct errtext *err);
     void *zone_context;
+
+    /*
+     * Is `path` a file of CA certificates? NULL: not asked. Outcomes: 0; -ENOMEM; negative with a
+     * text that names the file, which the report quotes.
+     */
+    int (*ca_file)(const char *path, struct errtext *err);
 };
 
 #define CONFIG_INVALID 1

@@ -8,6 +8,7 @@
  * reload() makes a new live pool; the old one ends when its last transfer has. close() ends all
  * transfers with their outcomes, then the pools; the last pool's last handle calls `done`.
  */
+#include "ports/certificates.h"
 #include "ports/http_curl_pool.h"
 
 #include <assert.h>
@@ -124,7 +125,7 @@ static int check_options(const struct http_options *options, struct errtext *err
 {
     assert(options->max_in_flight > 0 && options->max_in_flight <= HTTP_IN_FLIGHT_MAX);
     assert(options->user_agent != NULL && options->idle_seconds != 1);
-    int outcome = options->ca_file != NULL ? http_check_ca_file(options->ca_file, err) : 0;
+    int outcome = options->ca_file != NULL ? certificates_check(options->ca_file, err) : 0;
     if (outcome == 0 && options->proxy != NULL)
         outcome = check_proxy(options->proxy, err);
     return outcome;

@@ -5,7 +5,6 @@
  *   http_curl_transfer.c   one exchange: an easy handle, what it sends, what it gets, its verdict
  *   http_curl_loop.c       the glue: sockets and the timer of one pool on the loop
  *   http_curl_warm.c       hosts, connections opened ahead, idle ones given up
- *   http_curl_trust.c      is a CA file one?
  *
  * A pool is one curl multi handle with its settings, connections and transfers. There is one that
  * takes new requests; a reload retires it and makes another.
@@ -162,6 +161,3 @@ void http_warm_ended(struct http_transfer *t);
 void http_origin_scrub(struct http_pool *pool, struct http_origin *origin);
 void http_idle_begin(struct http_pool *pool);
 void http_idle_expired(uv_timer_t *timer);
-
-/* http_curl_trust.c */
-int http_check_ca_file(const char *path, struct errtext *err) MUST_CHECK;

@@ -69,6 +69,19 @@ def test_warnings_do_not_refuse(program, tmp_path):
     assert done.stderr.startswith(f"{file}:3:13: warning: cron: ")
 
 
+def test_the_ca_file_is_read(program, tmp_path):
+    file, authority = tmp_path / "crsbackupd.yaml", tmp_path / "ca.pem"
+    file.write_text(f"region: ap-x\ntls:\n  ca_file: {authority}\nschedules: {{}}\n", encoding="utf-8")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subprocess.run([*command, "-subj", "/CN=a CA", "-keyout", "/dev/null", "-out", authority], check=True, capture_output=True)
+    assert run(program[0], file).returncode == 0
+    with open(authority, "a", encoding="ascii") as stream:
+        stream.write("-----BEGIN CERTIFICATE-----\nMIIAAAA\n-----END CERTIFICATE-----\n")
+    done = run(program[0], file)
+    assert (done.returncode, done.stdout) == (program[1], "")
+    assert done.stderr.startswith(f"{file}:3:12: tls.ca_file: {authority}: certificate 2 of the file cannot be read; ")
+
+
 @pytest.mark.parametrize("kind", ["missing", "directory", "fifo", "empty", "binary", "large", "half", "laughs"])
 def test_files_that_are_none(program, tmp_path, kind):
     file = tmp_path / "file.yaml"

@@ -555,21 +555,13 @@ static void test_no_more_than_allowed(void **state)
 
 /* ---- CA files ---- */
 
+/* test_certificates has more of them. */
 static void test_ca_files(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        size_t length;
-        int outcome;
-    } files[] = {
-        {"", 0, -EINVAL},
-        {"nothing of the kind\n", 20, -EINVAL},
-        {"\x30\x82\x01\x0a\x02\x82\x00\x00", 8, -EINVAL},
-        {"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", 59, -EINVAL},
-        {"-----BEGIN CERTIFICATE-----\nMIIB", 32, -EINVAL},
-        {"-----BEGIN CERTIFICATE-----\n<html>\n-----END CERTIFICATE-----\n", 61, -EINVAL},
-        {"-----BEGIN CERTIFICATE-----\n\n-----END CERTIFICATE-----\n", 55, -EINVAL},
+    static const char *const files[] = {
+        "nothing of the kind\n",
+        "-----BEGIN CERTIFICATE-----\nMIIAAAA\n-----END CERTIFICATE-----\n",
     };
     char path[128];
     uv_loop_t loop;
@@ -585,10 +577,9 @@ static void test_ca_files(void **state)
     for (size_t i = 0; i < COUNT(files); i++) {
         FILE *file = fopen(path, "we");
         assert_non_null(file);
-        assert_int_equal(fwrite(files[i].text, 1, files[i].length, file), files[i].length);
+        assert_true(fputs(files[i], file) >= 0);
         assert_int_equal(fclose(file), 0);
-        assert_int_equal(http_curl_create(&loop, &options, &sink, &untouched, &err),
-                         files[i].outcome);
+        assert_int_equal(http_curl_create(&loop, &options, &sink, &untouched, &err), -EINVAL);
         assert_non_null(strstr(err.text, path));
     }
     options.ca_file = certificates.directory;

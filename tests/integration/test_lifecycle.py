@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -263,14 +264,26 @@ def test_a_key_file_behind_links(stand_in, tmp_path):
         assert daemon.stop() == 0
 
 
-def test_a_ca_file_that_is_not_one(stand_in, tmp_path):
+NOT_CERTIFICATES = {
+    "missing": None,
+    "text": "this is no certificate\n",
+    "fake": "-----BEGIN CERTIFICATE-----\nMIIAAAA\n-----END CERTIFICATE-----\n",
+}
+
+
+@pytest.mark.parametrize("kind", NOT_CERTIFICATES)
+def test_a_ca_file_that_is_not_one(stand_in, tmp_path, kind):
+    """Told at its place by --check, by the start and by a reload; no start that systemd would repeat."""
     cloud = stand_in("--any-instance")
     not_a_ca = tmp_path / "ca.pem"
-    not_a_ca.write_text("this is no certificate\n")
+    if NOT_CERTIFICATES[kind]:
+        not_a_ca.write_text(NOT_CERTIFICATES[kind])
     bad = {**configuration(cloud, ONE), "tls": {"ca_file": str(not_a_ca)}}
-    with Daemon(bad, KEYS) as daemon:
-        assert daemon.end() in (1, 78)
-    assert any(str(not_a_ca) in line for line in daemon.lines), daemon.lines
+    for arguments in ((), ("--check",)):
+        with Daemon(bad, KEYS, arguments=arguments) as daemon:
+            assert daemon.end() == 78
+        assert len(daemon.lines) == 1, daemon.lines
+        assert re.match(rf"{re.escape(daemon.config_file)}:\d+:12: tls\.ca_file: {re.escape(str(not_a_ca))}.*; ", daemon.lines[0])
     with Daemon(configuration(cloud, ONE), KEYS) as daemon:
         daemon.wait_for("ready")
         daemon.write(bad)

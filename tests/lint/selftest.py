@@ -117,6 +117,7 @@ class Includes(Planted):
             ("src/engine/plan2.c", "<uv.h>", "daemon"),
             ("src/engine/plan2.c", "<pthread.h>", "not for engine"),
             ("src/ports/config_yaml.c", "<curl/curl.h>", "http_curl"),
+            ("src/ports/http_curl.c", "<openssl/x509.h>", "ports/certificates.c"),
             ("src/ports/http_curl_pool.c", "<yaml.h>", "config_yaml"),
             ("src/ports/log_stderr.c", "<syslog.h>", "log_syslog"),
             ("src/daemon/check.c", "<curl/curl.h>", "http_curl"),

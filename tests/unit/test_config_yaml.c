@@ -711,6 +711,56 @@ static void a_zone_is_asked_for_once(void **state)
     config_report_finish(&report);
 }
 
+static unsigned ca_files_asked;
+
+static int judge_ca_file(const char *path, struct errtext *err)
+{
+    ca_files_asked++;
+    if (strcmp(path, "/memory") == 0)
+        return -ENOMEM;
+    return strcmp(path, "/good") == 0
+               ? 0
+               : errtext_set(err, -ENOENT, "%s cannot be read: gone; name another", path);
+}
+
+static void a_ca_file_is_asked_about(void **state)
+{
+    (void)state;
+#define WITH_CA(path) "region: ap-x\ntls: {ca_file: " path "}\nschedules: {}\n"
+    static const struct {
+        const char *text;
+        int outcome;
+        unsigned asked;
+        const char *report;
+    } rows[] = {
+        {WITH_CA("/good"), 0, 1, ""},
+        {WITH_CA("/bad"), CONFIG_INVALID, 1,
+         "F:2:16: tls.ca_file: /bad cannot be read: gone; name another\n"},
+        {WITH_CA("/memory"), -ENOMEM, 1, ""},
+        {WITH_CA("~/good"), CONFIG_INVALID, 0,
+         "F:2:16: tls.ca_file: ~ is not expanded here; write the whole path\n"},
+        {WITH_CA("[/good]"), CONFIG_INVALID, 0,
+         "F:2:16: tls.ca_file is a list; it must be a text\n"},
+        {"region: ap-x\nschedules: {}\n", 0, 0, ""},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct config_report report = {0};
+        struct config *config = NULL;
+        struct config_load_options o = options(NULL);
+        o.ca_file = judge_ca_file;
+        ca_files_asked = 0;
+        assert_int_equal(
+            config_yaml_load_bytes(rows[i].text, strlen(rows[i].text), &o, &config, &report),
+            rows[i].outcome);
+        assert_int_equal(ca_files_asked, rows[i].asked);
+        lines[0] = '\0';
+        config_report_lines(&(struct config_report){.errors = report.errors}, "F", add_line, NULL);
+        assert_string_equal(lines, rows[i].report);
+        config_report_finish(&report);
+        config_unref(config);
+    }
+}
+
 /* ---- files ---- */
 
 static void files_that_cannot_be_read(void **state)
@@ -780,6 +830,7 @@ int main(void)
         cmocka_unit_test(merges_are_bounded),
         cmocka_unit_test(a_hundred_thousand_instances_load),
         cmocka_unit_test(a_zone_is_asked_for_once),
+        cmocka_unit_test(a_ca_file_is_asked_about),
         cmocka_unit_test(files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

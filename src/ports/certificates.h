@@ -1,0 +1,17 @@
+/*
+ * Is a CA file one? The library that will trust its certificates reads each of them here, so that
+ * a file that is none is told when its name is read and not at the first handshake.
+ */
+#pragma once
+
+#include "base/result.h"
+
+#define CERTIFICATES_FILE_MAX (16 * 1024 * 1024)
+
+/*
+ * The loader's function for CA files as it stands. Links are followed.
+ * Outcomes: 0, a PEM file of one certificate or more and each can be read. With a text that names
+ * the file and says what would be right: -EINVAL, it is none, or one certificate cannot be read;
+ * -EISDIR; -EFBIG; -ENOENT, -EACCES and the like, it cannot be read at all. -ENOMEM, without.
+ */
+int certificates_check(const char *path, struct errtext *err) MUST_CHECK;
