@@ -8,10 +8,15 @@
 #include "version.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define STATUS_NS NS_PER_SECOND
+
+/* Two seconds for the last lines of a log that has no room. */
+#define LAST_TRIES 200
+#define LAST_PAUSE_MS 10
 
 /* ---- log ---- */
 
@@ -20,34 +25,78 @@ static struct wall wall_clock(void)
     return clock_now().wall;
 }
 
-static bool wants_syslog(enum log_target target)
+static enum log_target decide_target(struct daemon *daemon)
 {
-    switch (target) {
-    case LOG_TARGET_SYSLOG:
-        return true;
-    case LOG_TARGET_STDERR:
-        return false;
-    case LOG_TARGET_AUTO:
-        break;
-    }
-    return !log_stderr_is_terminal() && log_syslog_is_there();
+    if (daemon->config->log_target != LOG_TARGET_AUTO)
+        return daemon->config->log_target;
+    if (daemon->log_auto == LOG_TARGET_AUTO)
+        daemon->log_auto = !log_stderr_is_terminal() && log_syslog_is_there() ? LOG_TARGET_SYSLOG
+                                                                              : LOG_TARGET_STDERR;
+    return daemon->log_auto;
 }
 
-/* Outcomes: 0; -ENOMEM and the like: the old writer stays. */
+/* Outcomes: 0; -ENOMEM: the old sink stays. */
+static int open_sink(struct daemon *daemon, enum log_target target)
+{
+    struct log_sink sink;
+    int r = target == LOG_TARGET_SYSLOG ? log_syslog_create(&sink)
+                                        : log_stderr_create(wall_clock, &sink);
+    if (r < 0)
+        return r;
+    log_writer_open(daemon->log, sink);
+    daemon->log_target = target;
+    return 0;
+}
+
 int daemon_open_log(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
-    struct log_writer writer;
-    int r = wants_syslog(config->log_target)
-                ? log_syslog_create(config->log_format, &writer)
-                : log_stderr_create(config->log_format, wall_clock, &writer);
-    if (r < 0)
-        return r;
-    if (daemon->log.writer.destroy != NULL)
-        daemon->log.writer.destroy(daemon->log.writer.context);
-    daemon->log = (struct log_line){writer, config->log_level, config->log_format};
-    daemon->journal = log_line_journal(&daemon->log);
-    return 0;
+    int r = 0;
+    if (daemon->log == NULL) {
+        r = log_writer_create(config->log_level, config->log_format, &daemon->log);
+        if (r < 0)
+            return r;
+        daemon->journal = log_writer_journal(daemon->log);
+    }
+    enum log_target target = decide_target(daemon);
+    if (target != daemon->log_target)
+        r = open_sink(daemon, target);
+    if (r == 0)
+        log_writer_filter(daemon->log, config->log_level, config->log_format);
+    return r;
+}
+
+/* Returns how many lines are left. */
+static size_t flush_patiently(struct daemon *daemon)
+{
+    size_t left = log_writer_flush(daemon->log);
+    for (int i = 0; left > 0 && i < LAST_TRIES; i++) {
+        if (daemon->log_target == LOG_TARGET_SYSLOG && !log_syslog_is_there())
+            break;
+        (void)poll(NULL, 0, LAST_PAUSE_MS);
+        left = log_writer_flush(daemon->log);
+    }
+    return left;
+}
+
+void daemon_close_log(struct daemon *daemon)
+{
+    if (daemon->log == NULL)
+        return;
+    size_t left = flush_patiently(daemon);
+    struct log_sink sink;
+    if (left > 0 && daemon->log_target == LOG_TARGET_SYSLOG
+        && log_stderr_create(wall_clock, &sink) == 0) {
+        struct event e = event_make(EVENT_WARNING, "log_undelivered");
+        event_text(&e, "target", "syslog");
+        event_number(&e, "lines", (int64_t)left);
+        log_writer_open(daemon->log, sink);
+        daemon->log_target = LOG_TARGET_STDERR;
+        (void)log_writer_put(daemon->log, &e);
+        (void)flush_patiently(daemon);
+    }
+    log_writer_destroy(daemon->log);
+    daemon->log = NULL;
 }
 
 void daemon_write_event(struct daemon *daemon, const struct event *event)

@@ -7,8 +7,17 @@
 #include "base/result.h"
 #include "daemon/lifecycle.h"
 
-/* Opens the log that the configuration wants. Outcomes: 0; negative: the old one stays. */
+/*
+ * The log as the configuration wants it; lines that are kept go along. The target "auto" is decided
+ * once a process. Outcomes: 0; negative: it stays as it was.
+ */
 int daemon_open_log(struct daemon *daemon) MUST_CHECK;
+
+/*
+ * Gets rid of the lines that are kept: waits a little for room; what syslog does not take goes to
+ * standard error below a line "event=log_undelivered lines=N". Without a log nothing happens.
+ */
+void daemon_close_log(struct daemon *daemon);
 
 void daemon_write_event(struct daemon *daemon, const struct event *event);
 

@@ -105,7 +105,7 @@ static struct loop_wake turn(void *context)
     engine_step(daemon->engine, now);
     if (daemon->draining && engine_is_idle(daemon->engine))
         close_ports(daemon);
-    size_t kept = daemon->log.writer.flush(daemon->log.writer.context);
+    size_t kept = log_writer_flush(daemon->log);
     daemon_tell_status(daemon, now.mono);
 
     now = clock_now();
@@ -235,7 +235,6 @@ void daemon_finish(struct daemon *daemon)
     loop_destroy(daemon->loop);
     credentials_destroy(daemon->credentials);
     notify_finish(&daemon->notify);
-    if (daemon->log.writer.destroy != NULL)
-        daemon->log.writer.destroy(daemon->log.writer.context);
+    daemon_close_log(daemon);
     config_unref(daemon->config);
 }

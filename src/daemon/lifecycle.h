@@ -24,8 +24,10 @@ struct loop;
 struct daemon {
     const char *config_path;
     struct config *config;
-    struct log_line log;
-    struct journal journal;
+    struct log_writer *log;
+    enum log_target log_target; /* where it goes; auto: nowhere yet */
+    enum log_target log_auto;   /* what auto was decided to be, once; auto: not yet asked */
+    struct journal journal;     /* on top of the log */
     struct notify notify;
     struct credentials *credentials;
     struct loop *loop;

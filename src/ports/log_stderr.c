@@ -14,11 +14,9 @@
 #define LINE_MAX_WITH_PREFIX (EVENT_LINE_MAX + 128)
 
 struct log_stderr {
-    enum event_format format;
     struct wall (*clock)(void);
     bool terminal;
     bool journal;
-    uint64_t lost;
 };
 
 bool log_stderr_is_terminal(void)
@@ -45,8 +43,9 @@ static bool has_room(void)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
 }
 
-static bool put(struct log_stderr *log, enum event_level level, const char *line, size_t length)
+static bool put(void *context, enum event_level level, const char *line, size_t length)
 {
+    struct log_stderr *log = context;
     char whole[LINE_MAX_WITH_PREFIX];
     struct text t = text_over(whole, sizeof whole);
     if (log->terminal) {
@@ -64,43 +63,19 @@ static bool put(struct log_stderr *log, enum event_level level, const char *line
     return n == (ssize_t)t.length;
 }
 
-static size_t flush(void *context)
-{
-    struct log_stderr *log = context;
-    if (log->lost == 0)
-        return 0;
-    char line[EVENT_LINE_MAX];
-    struct event e = event_make(EVENT_WARNING, "log_lost");
-    event_number(&e, "lines", (int64_t)log->lost);
-    size_t length = event_format_line(&e, log->format, line);
-    if (!put(log, EVENT_WARNING, line, length))
-        return 1;
-    log->lost = 0;
-    return 0;
-}
-
-static void write_line(void *context, enum event_level level, const char *line, size_t length)
-{
-    struct log_stderr *log = context;
-    if (flush(log) > 0 || !put(log, level, line, length))
-        log->lost++;
-}
-
 static void destroy(void *context)
 {
     free(context);
 }
 
-int log_stderr_create(enum event_format format, struct wall (*clock)(void), struct log_writer *ret)
+int log_stderr_create(struct wall (*clock)(void), struct log_sink *ret)
 {
     struct log_stderr *log = calloc(1, sizeof *log);
     if (log == NULL)
         return -ENOMEM;
-    log->format = format;
     log->clock = clock;
     log->terminal = log_stderr_is_terminal();
     log->journal = is_journal();
-    *ret = (struct log_writer){
-        .context = log, .write = write_line, .flush = flush, .destroy = destroy};
+    *ret = (struct log_sink){.context = log, .put = put, .destroy = destroy};
     return 0;
 }

@@ -1,21 +1,22 @@
 /*
- * Log lines to the local syslog daemon by syslog(3): identity "crsbackupd", facility daemon.
+ * A sink for log lines: the local syslog daemon by syslog(3), identity "crsbackupd", facility
+ * daemon.
  *
- * While nobody listens on the socket, or its queue is full, lines are kept, up to
- * LOG_SYSLOG_KEPT_MAX of them, and written in order when it is back; lines dropped beyond are
- * counted and said ("event=log_lost lines=N"). There is one syslog(3) a process, so there is one
- * writer at a time.
+ * While nobody listens on the socket, or its queue is full, no line is taken. Both kinds of socket
+ * are known, datagram and stream. A stream shows no fill: where its daemon lives but has stopped
+ * reading, syslog(3) waits once the buffer of the kernel (some 200 kB) is full.
  */
 #pragma once
 
 #include "base/result.h"
 #include "ports/log_writer.h"
 
+#include <stdbool.h>
+
 #define LOG_SYSLOG_SOCKET "/dev/log"
-#define LOG_SYSLOG_KEPT_MAX 4096
 
-/* Outcomes: 0, *ret owned by the caller (destroy); -ENOMEM; negative errno without a socket. */
-int log_syslog_create(enum event_format format, struct log_writer *ret) MUST_CHECK;
+/* Outcomes: 0; -ENOMEM. */
+int log_syslog_create(struct log_sink *ret) MUST_CHECK;
 
-/* Whether somebody listens on the socket. */
+/* Whether somebody listens on the socket, be its queue full or not. */
 bool log_syslog_is_there(void);

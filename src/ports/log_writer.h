@@ -1,8 +1,9 @@
 /*
- * Where log lines go, and the journal of the engine on top of it.
+ * The log: events as lines, written to a sink (standard error, syslog).
  *
- * A writer takes whole lines of text and never blocks: what it cannot write at the moment it keeps,
- * up to a named maximum, and what it had to drop it counts. log_line.c turns events into lines.
+ * Nothing here waits. A line that the sink does not take is kept, up to LOG_KEPT_MAX of them, and
+ * written in order when it does; lines beyond are counted and said ("event=log_lost lines=N"). What
+ * is kept belongs to the writer, not to the sink: another sink, level or format loses nothing.
  */
 #pragma once
 
@@ -10,27 +11,41 @@
 #include "base/result.h"
 #include "engine/ports.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
-struct log_writer {
+#define LOG_KEPT_MAX 4096
+
+struct log_writer;
+
+struct log_sink {
     void *context;
 
-    /* Takes one line, without a line feed. Kept or counted where it cannot be written now. */
-    void (*write)(void *context, enum event_level level, const char *line, size_t length);
-
-    /* Tries to write what is kept. Lines still kept afterwards: call again within a second. */
-    size_t (*flush)(void *context);
+    /* Writes one line (no line feed, but a NUL, at its end) now. False: it cannot be written now.
+     */
+    bool (*put)(void *context, enum event_level level, const char *line, size_t length);
 
     void (*destroy)(void *context);
 };
 
-/* ---- events as lines ---- */
+/* Without a sink, everything is kept. Outcomes: 0, *ret owned by the caller; -ENOMEM. */
+int log_writer_create(enum event_level level, enum event_format format,
+                      struct log_writer **ret) MUST_CHECK;
 
-struct log_line {
-    struct log_writer writer;
-    enum event_level level; /* less important events are left out */
-    enum event_format format;
-};
+/* NULL is fine. What is kept is lost with it: flush before. */
+void log_writer_destroy(struct log_writer *writer);
 
-/* The engine's journal; `line` is the caller's and outlives it. */
-struct journal log_line_journal(struct log_line *line);
+/* From now on: less important events are left out. Lines that are kept stay as they are. */
+void log_writer_filter(struct log_writer *writer, enum event_level level, enum event_format format);
+
+/* The sink is the writer's now; the one before is destroyed. */
+void log_writer_open(struct log_writer *writer, struct log_sink sink_take);
+
+/* An event past the level and past what is kept. Returns whether the sink took it. */
+bool log_writer_put(struct log_writer *writer, const struct event *event);
+
+/* Tries to write what is kept. Returns how many lines are left: call again within a second. */
+size_t log_writer_flush(struct log_writer *writer);
+
+/* The engine's journal on top of the writer. */
+struct journal log_writer_journal(struct log_writer *writer);

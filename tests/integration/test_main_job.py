@@ -1,6 +1,7 @@
 """The main job, end to end: a slot of 200 instances over TLS, paced, and its task IDs in a real syslog."""
 
 import re
+import time
 
 import pytest
 
@@ -72,22 +73,74 @@ def test_task_ids_stand_in_a_real_syslog(stand_in):
     assert f"submitted={COUNT} failed=0" in stopped[0]
 
 
+def vanishing(cloud, target):
+    """A configuration of 40 instances whose syslog will not stay."""
+    schedules = {"nightly": {"every": "10s", "start_within": "5s", "instances": instances(40)}}
+    return configuration(cloud, schedules, log={"target": target})
+
+
+def instances_of(lines):
+    return [re.search(r'instance(?:=|":")(crs-[a-z0-9]+)', line).group(1) for line in lines if "backup_submitted" in line]
+
+
+def wait_for_arrivals(cloud, count):
+    deadline = time.monotonic() + 20
+    while len(cloud.arrivals()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))
-def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in):
+@pytest.mark.parametrize(("target", "reloads"), [("syslog", []), ("auto", [{"level": "debug"}, {"format": "json"}, {}])])
+def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in, target, reloads):
+    """Nor with reloads while it is away: another level or format neither moves nor drops what is kept."""
     cloud = stand_in("--any-instance")
     names = instances(40)
     with syslogd.Syslogd() as syslog:
-        config = configuration(cloud, {"nightly": {"every": "10s", "start_within": "5s", "instances": names}}, log={"target": "syslog"})
+        config = vanishing(cloud, target)
         wait_for_phase(10, 4)
         with Daemon(config, KEYS) as daemon:
             assert syslog.wait_for("event=backup_submitted", 5)
             syslog.stop()
-            while len(cloud.arrivals()) < len(names):
-                pass
+            for log in reloads:
+                daemon.write({**config, "log": {"target": target, **log}})
+                daemon.reload()
+                time.sleep(0.3)
+            wait_for_arrivals(cloud, len(names))
             syslog.start()
-            lines = syslog.wait_for("event=backup_submitted", len(names))
+            assert len(syslog.wait_for("backup_submitted", len(names))) >= len(names)
             assert daemon.stop() == 0
-    assert [line.split("instance=")[1].split()[0] for line in lines[:len(names)]] == names
+        lines = syslog.lines()
+    assert instances_of(lines)[:len(names)] == names
+    assert len([line for line in lines if re.search(r'event(=|":")reloaded', line)]) == len(reloads)
+    assert all(re.match(r"daemon\.\w+ crsbackupd\[\d+\]: ", line) for line in lines if "backup_submitted" in line)
+    assert not daemon.lines
+
+
+@pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_what_syslog_does_not_take_stands_on_standard_error(stand_in, reloaded):
+    """In the end, or with a reload that names it as the target."""
+    cloud = stand_in("--any-instance")
+    names = instances(40)
+    with syslogd.Syslogd() as syslog:
+        wait_for_phase(10, 4)
+        with Daemon(vanishing(cloud, "syslog"), KEYS) as daemon:
+            assert syslog.wait_for("event=backup_submitted", 5)
+            syslog.stop()
+            if reloaded:
+                wait_for_arrivals(cloud, len(names) // 2)
+                daemon.write(vanishing(cloud, "stderr"))
+                daemon.reload()
+            wait_for_arrivals(cloud, len(names))
+            assert daemon.stop() == 0
+        lines = syslog.lines()
+    assert (instances_of(lines) + instances_of(daemon.lines))[:len(names)] == names
+    assert daemon.lines[-1].startswith("event=stopped ")
+    if reloaded:
+        assert not daemon.events("log_undelivered")
+    else:
+        assert daemon.lines[0] == f"event=log_undelivered target=syslog lines={len(daemon.lines) - 1}"
 
 
 def test_a_connection_is_opened_before_its_slot(stand_in):
