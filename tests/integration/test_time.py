@@ -202,3 +202,26 @@ def test_a_suspend_of_three_days(clock, cloud, tmp_path):
         assert daemon.stop() == 0
     assert slots(submitted) == ["2026-06-01T03:00:00Z", "2026-06-04T03:00:00Z"]
     assert slots(missed) == ["2026-06-02T03:00:00Z", "2026-06-03T03:00:00Z"]
+
+
+def test_a_zone_file_that_changes_is_taken_up_by_a_reload(cloud, clock, tmp_path):
+    zones = tmp_path / "zones"
+    (zones / "Test").mkdir(parents=True)
+
+    def write_zone(source):
+        fresh = zones / "Test" / "Zone.new"
+        fresh.write_bytes(open(f"/usr/share/zoneinfo/{source}", "rb").read())
+        fresh.rename(zones / "Test" / "Zone")
+
+    clock.set("2026-06-01T00:00:00Z")
+    write_zone("Asia/Shanghai")
+    config = configuration(cloud, {"s": {"cron": "0 12 * * *", "timezone": "Test/Zone", "instances": ["crs-time0001"]}}, tls=False)
+    with Daemon(config, KEYS, environment={**clock.environment, "TZDIR": str(zones)}, directory=str(tmp_path)) as daemon:
+        assert daemon.wait_for("ready")[0]["next_slot"] == "2026-06-01T04:00:00Z"
+        write_zone("Europe/Berlin")
+        daemon.reload()
+        assert daemon.wait_for("reloaded")[0]["next_slot"] == "2026-06-01T10:00:00Z"
+        (zones / "Test" / "Zone").write_bytes(b"TZif2 is all that is left of it")
+        daemon.reload()
+        assert "Test/Zone" in daemon.wait_for("reload_failed")[0]["message"]
+        assert daemon.stop() == 0
