@@ -176,6 +176,7 @@ static int create_engine(struct daemon *daemon, struct errtext *err)
         .keyring = credentials_keyring(daemon->credentials),
         .journal = daemon->journal,
         .chance = chance_system(),
+        .built = wall_from_seconds(CRSBACKUPD_BUILD_SECOND),
     };
     return engine_create(&ports, daemon->config, clock_now(), &daemon->engine, err);
 }

@@ -184,7 +184,8 @@ int engine_reload(struct engine *engine, struct config *config, struct now now)
 {
     struct plan *plan;
     engine_watch_clocks(engine, now);
-    engine_open_slots(engine);
+    if (!engine->sanity.held)
+        engine_open_slots(engine);
     int r = plan_create(config, engine->plan, &engine->ports.ledger, now.wall, &plan);
     if (r < 0)
         return r;
@@ -195,7 +196,8 @@ int engine_reload(struct engine *engine, struct config *config, struct now now)
     }
     plan_destroy(engine->plan);
     engine->plan = plan;
-    plan_keep(plan, &engine->ports.ledger);
+    if (!engine->sanity.held)
+        plan_settle(plan, now.wall, &engine->ports.ledger);
     struct config *old = engine->config;
     engine->config = config_ref(config);
     config_unref(old);

@@ -25,8 +25,9 @@ static int build(struct engine *engine, struct config *config, struct errtext *e
         r = engine_recover(engine);
     if (r < 0)
         return errtext_set(err, r, "the ledger cannot be read: %s", strerrordesc_np(-r));
-    if (r == 0)
-        plan_keep(engine->plan, &engine->ports.ledger);
+    engine_judge_clock(engine, false);
+    if (!engine->sanity.held)
+        plan_settle(engine->plan, engine->now.wall, &engine->ports.ledger);
     return r;
 }
 
@@ -37,6 +38,7 @@ int engine_create(const struct engine_ports *ports, struct config *config, struc
     if (engine == NULL)
         return errtext_set(err, -ENOMEM, "out of memory");
     engine->ports = *ports;
+    engine->sanity.built = ports->built;
     engine->now = now;
     engine->filed_tail = &engine->filed;
     engine->blocked_until = (struct mono){INT64_MIN};
@@ -122,11 +124,13 @@ void engine_file_recorded(struct engine *engine, uint64_t ticket, int outcome)
 
 void engine_watch_clocks(struct engine *engine, struct now now)
 {
+    bool jumped = false;
     if (engine->stepped) {
         int64_t wall_us = wall_diff_us(now.wall, engine->now.wall);
         int64_t mono_us = mono_diff_ns(now.mono, engine->now.mono) / NS_PER_US;
         int64_t jump_us = instant_sub_saturated(wall_us, mono_us);
-        if (jump_us > JUMP_US || jump_us < -JUMP_US) {
+        jumped = jump_us > JUMP_US || jump_us < -JUMP_US;
+        if (jumped) {
             report_clock_jumped(&engine->ports.journal, jump_us);
             for (uint32_t i = 0; i < engine->lane_count; i++)
                 engine->lanes[i]->skew_us = 0;
@@ -134,6 +138,7 @@ void engine_watch_clocks(struct engine *engine, struct now now)
     }
     engine->stepped = true;
     engine->now = now;
+    engine_judge_clock(engine, jumped);
 }
 
 void engine_step(struct engine *engine, struct now now)
@@ -141,12 +146,15 @@ void engine_step(struct engine *engine, struct now now)
     engine_watch_clocks(engine, now);
     engine->again = false;
     engine_take_filed(engine);
-    engine_open_slots(engine);
-    engine_expire(engine);
-    engine_dispatch(engine);
+    if (!engine->sanity.held) {
+        engine_open_slots(engine);
+        engine_expire(engine);
+        engine_dispatch(engine);
+    }
     for (int i = 0; engine->filed != NULL && i < FILED_ROUNDS_MAX; i++) {
         engine_take_filed(engine);
-        engine_dispatch(engine);
+        if (!engine->sanity.held)
+            engine_dispatch(engine);
     }
     if (engine->filed != NULL)
         engine->again = true;
@@ -194,6 +202,10 @@ struct wake engine_next_wake(const struct engine *engine, struct now now)
         return (struct wake){now.wall, now.mono};
     if (engine->draining)
         return wake;
+    if (engine->sanity.held) {
+        wake_wall(&wake, sanity_believed_from(&engine->sanity, plan_newest(engine->plan)));
+        return wake;
+    }
     struct wall next = plan_next_slot(engine->plan);
     wake_wall(&wake, wall_add_us(next, -ENGINE_PREPARE_US));
     const struct heap_node *deadline = heap_top(&engine->deadlines);

@@ -6,6 +6,7 @@
  *   dispatch.c   lanes: members -> runs -> ledger -> token -> request
  *   settle.c     filed results -> decisions -> ends
  *   change.c     reload and drain
+ *   hold.c       what waits for a clock that can be believed
  *   recover.c    what the ledger has open at a start
  */
 #pragma once
@@ -17,6 +18,7 @@
 #include "engine/plan.h"
 #include "engine/report.h"
 #include "engine/requests.h"
+#include "engine/sanity.h"
 
 #define ENGINE_TURN_MAX 1000 /* slots opened, or members missed, in one step: bounds its length */
 #define ENGINE_RETRY_NS NS_PER_SECOND /* after a failure of memory, keys or the ledger */
@@ -25,6 +27,7 @@ struct engine {
     struct engine_ports ports;
     struct config *config;
     struct plan *plan;
+    struct sanity sanity;
     struct lane **lanes; /* one a host that was ever configured, while it has work */
     uint32_t lane_count;
     struct lane **by_host; /* the present config's hosts -> lanes */
@@ -49,8 +52,11 @@ struct engine {
     struct engine_status totals;
 };
 
-/* engine.c: takes over the clocks; a step of the wall clock is told. */
+/* engine.c: takes over the clocks, and looks whether they can be believed; a step is told. */
 void engine_watch_clocks(struct engine *engine, struct now now);
+
+/* hold.c */
+void engine_judge_clock(struct engine *engine, bool jumped);
 
 /* slots.c */
 void engine_open_slots(struct engine *engine);

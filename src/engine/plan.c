@@ -4,6 +4,8 @@
  */
 #include "engine/plan.h"
 
+#include "engine/sanity.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -13,14 +15,19 @@ struct entry {
     struct heap_node node; /* by next.at */
     const struct schedule *schedule;
     struct wall horizon;
-    bool begins;           /* the horizon is the instant of this plan's making */
-    struct slot_time next; /* the first slot after the horizon; at is WALL_NEVER without one */
+    bool anew;                  /* it has yet to begin: its horizon is not the ledger's */
+    bool never;                 /* and there is none of it: it has never begun */
+    struct wall recorded_first; /* slots after the horizon that are recorded; */
+    struct wall recorded_last;  /* before the horizon: none */
+    struct wall passed;         /* the horizon, or the last of the recorded ones behind it */
+    struct slot_time next;      /* the slot after that; at is WALL_NEVER without one */
 };
 
 struct plan {
     struct entry *entries; /* in the config's order */
     size_t count;
     struct heap due;
+    struct wall newest;           /* horizon of those that have begun */
     const struct entry **by_name; /* sorted, for the next reload */
 };
 
@@ -43,11 +50,32 @@ static const struct entry *find(const struct plan *plan, const char *name)
     return found == NULL ? NULL : *found;
 }
 
+/* A schedule by another rule goes on behind slots that lie ahead: they do not repeat. */
+static bool begins(const struct entry *entry, struct wall now)
+{
+    return entry->anew && (entry->never || !wall_before(now, entry->horizon));
+}
+
 static bool same_rule(const struct schedule *a, const struct schedule *b)
 {
     char rule_a[SCHEDULE_RULE_MAX];
     char rule_b[SCHEDULE_RULE_MAX];
     return strcmp(schedule_rule(a, rule_a), schedule_rule(b, rule_b)) == 0;
+}
+
+/* Outcomes: 0; negative: the ledger cannot be read. */
+static int find_recorded(struct entry *entry, const struct ledger *ledger, struct wall after)
+{
+    struct wall first;
+    struct wall last;
+    if (!ledger->durable || ledger->recorded == NULL)
+        return 0;
+    int r = ledger->recorded(ledger->context, entry->schedule->name, after, &first, &last);
+    if (r == 0) {
+        entry->recorded_first = first;
+        entry->recorded_last = last;
+    }
+    return r < 0 ? r : 0;
 }
 
 /* Outcomes: 0; negative: the ledger cannot be read. */
@@ -58,9 +86,11 @@ static int ask_ledger(struct entry *entry, const struct ledger *ledger, struct w
                             schedule_rule(entry->schedule, rule), &entry->horizon);
     if (r < 0)
         return r;
-    entry->begins =
-        r == LEDGER_NO_HORIZON || (r == LEDGER_OTHER_RULE && !wall_before(now, entry->horizon));
-    return 0;
+    entry->anew = r == LEDGER_NO_HORIZON || r == LEDGER_OTHER_RULE;
+    entry->never = r == LEDGER_NO_HORIZON;
+    if (entry->never)
+        entry->horizon = (struct wall){INT64_MIN};
+    return find_recorded(entry, ledger, entry->never ? now : entry->horizon);
 }
 
 static int find_horizon(struct entry *entry, const struct plan *old, const struct ledger *ledger,
@@ -70,28 +100,54 @@ static int find_horizon(struct entry *entry, const struct plan *old, const struc
     const struct entry *before = find(old, schedule->name);
     if (before != NULL) {
         entry->horizon = before->horizon;
-        entry->begins =
-            !same_rule(before->schedule, schedule) && !wall_before(now, before->horizon);
+        entry->recorded_first = before->recorded_first;
+        entry->recorded_last = before->recorded_last;
+        entry->never = before->never;
+        entry->anew = before->anew || !same_rule(before->schedule, schedule);
     } else {
         int r = ask_ledger(entry, ledger, now);
         if (r < 0)
             return r;
         /* New in a reload: nothing is caught up, and nothing repeated should it come back. */
-        if (old != NULL && wall_before(entry->horizon, now))
-            entry->begins = true;
+        if (old != NULL)
+            entry->anew = true;
     }
-    if (entry->begins)
-        entry->horizon = now;
     return 0;
 }
 
-static void find_next(struct entry *entry)
+static bool is_recorded(const struct entry *entry, struct wall slot)
 {
+    return wall_before(entry->horizon, entry->recorded_last)
+           && !wall_before(slot, entry->recorded_first) && !wall_before(entry->recorded_last, slot);
+}
+
+static void find_next(struct entry *entry, struct wall from)
+{
+    const struct recurrence *when = &entry->schedule->when;
     struct slot_time next;
-    if (recurrence_next(&entry->schedule->when, entry->horizon, &next) == 0)
-        entry->next = next;
-    else
-        entry->next = (struct slot_time){.at = WALL_NEVER};
+    entry->passed = from;
+    int r = recurrence_next(when, from, &next);
+    if (r == 0 && is_recorded(entry, next.at)) {
+        entry->passed = entry->recorded_last;
+        r = recurrence_next(when, entry->passed, &next);
+    }
+    entry->next = r == 0 ? next : (struct slot_time){.at = WALL_NEVER};
+}
+
+static void note_newest(struct plan *plan, const struct entry *entry)
+{
+    if (!entry->anew && wall_before(plan->newest, entry->horizon))
+        plan->newest = entry->horizon;
+}
+
+/* Its horizon has moved. */
+static void place(struct plan *plan, struct entry *entry)
+{
+    heap_remove(&plan->due, &entry->node);
+    find_next(entry, entry->horizon);
+    note_newest(plan, entry);
+    int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
+    assert(r == 0); /* a place was freed just before */
 }
 
 static int fill(struct plan *plan, const struct config *config, const struct plan *old,
@@ -103,7 +159,8 @@ static int fill(struct plan *plan, const struct config *config, const struct pla
         int r = find_horizon(entry, old, ledger, now);
         if (r < 0)
             return r;
-        find_next(entry);
+        find_next(entry, begins(entry, now) ? now : entry->horizon);
+        note_newest(plan, entry);
         plan->by_name[i] = entry;
         r = heap_push(&plan->due, &entry->node, entry->next.at.us);
         if (r < 0)
@@ -121,6 +178,7 @@ int plan_create(const struct config *config, const struct plan *old, const struc
     if (plan == NULL)
         return -ENOMEM;
     plan->count = config->schedule_count;
+    plan->newest = (struct wall){INT64_MIN};
     size_t room = plan->count > 0 ? plan->count : 1;
     plan->entries = calloc(room, sizeof *plan->entries);
     plan->by_name = calloc(room, sizeof plan->by_name[0]);
@@ -155,26 +213,53 @@ static void tell_horizon(const struct entry *entry, const struct ledger *ledger)
 }
 
 void plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
-                const struct ledger *ledger)
+                struct wall now, const struct ledger *ledger)
 {
     assert(plan->count > 0 && schedule >= plan->entries[0].schedule);
     struct entry *entry = &plan->entries[schedule - plan->entries[0].schedule];
-    if (!wall_before(entry->horizon, slot))
+    bool lies_ahead = wall_diff_us(slot, now) > SANITY_BEHIND_US && is_recorded(entry, slot);
+    if (lies_ahead || !wall_before(entry->horizon, slot))
         return;
     entry->horizon = slot;
-    tell_horizon(entry, ledger);
-    heap_remove(&plan->due, &entry->node);
-    find_next(entry);
-    int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
-    assert(r == 0); /* a place was freed just before */
+    entry->never = false;
+    if (!entry->anew)
+        tell_horizon(entry, ledger);
+    place(plan, entry);
 }
 
-void plan_keep(const struct plan *plan, const struct ledger *ledger)
+void plan_settle(struct plan *plan, struct wall now, const struct ledger *ledger)
 {
     for (size_t i = 0; i < plan->count; i++) {
-        const struct entry *entry = &plan->entries[i];
-        if (entry->begins)
+        struct entry *entry = &plan->entries[i];
+        if (!entry->anew)
+            continue;
+        if (begins(entry, now))
+            entry->horizon = now;
+        entry->anew = false;
+        entry->never = false;
+        tell_horizon(entry, ledger);
+        place(plan, entry);
+    }
+}
+
+struct wall plan_newest(const struct plan *plan)
+{
+    return plan->newest;
+}
+
+void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger)
+{
+    plan->newest = (struct wall){INT64_MIN};
+    for (size_t i = 0; i < plan->count; i++) {
+        struct entry *entry = &plan->entries[i];
+        bool ahead = wall_diff_us(entry->horizon, now) > SANITY_BEHIND_US;
+        if (ahead && ledger->durable && ledger->recorded != NULL
+            && find_recorded(entry, ledger, now) == 0) {
+            entry->horizon = now;
             tell_horizon(entry, ledger);
+            place(plan, entry);
+        }
+        note_newest(plan, entry);
     }
 }
 
@@ -183,7 +268,11 @@ static void look_back(const struct entry *entry, struct wall now, struct plan_du
 {
     struct slot_time latest;
     int64_t count;
-    int r = recurrence_latest(&entry->schedule->when, entry->horizon, now, PLAN_COUNT_MAX, &latest,
+    struct wall until = now;
+    if (wall_before(entry->next.at, entry->recorded_first)
+        && !wall_before(until, entry->recorded_first))
+        until = wall_add_us(entry->recorded_first, -1); /* what follows is recorded */
+    int r = recurrence_latest(&entry->schedule->when, entry->passed, until, PLAN_COUNT_MAX, &latest,
                               &count);
     if (r != 0 || count < 1)
         return;
@@ -225,7 +314,8 @@ void plan_advance(struct plan *plan, const struct plan_due *due, const struct le
     assert(entry->schedule == due->schedule);
     entry->horizon = due->slot.at;
     tell_horizon(entry, ledger);
-    find_next(entry);
+    find_next(entry, entry->horizon);
+    note_newest(plan, entry);
     int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
     assert(r == 0); /* a place was freed just before */
 }

@@ -5,6 +5,9 @@
  * ever opened twice, whatever the clock does. A schedule's first start has its horizon at that
  * instant: nothing is caught up.
  *
+ * Where a horizon had to go back (sanity.h), slots after it may be recorded already: from the first
+ * to the last of them none is opened.
+ *
  * Late slots: where the clock has passed one or more slots (downtime, suspend, a step of the
  * clock), the latest may still run, once, if the schedule catches up and the slot is younger than
  * start_within; the others are missed. A slot at most PLAN_GRACE_US late is simply on time.
@@ -30,14 +33,29 @@ int plan_create(const struct config *config, const struct plan *old, const struc
 void plan_destroy(struct plan *plan);
 
 /*
- * The plan is in force: schedules that begin here and now have the ledger keep that instant, so
- * that a slot which comes while the daemon is down is not taken for one before their first start.
+ * The plan is in force, and the clock can be believed: schedules that are new or have another rule
+ * begin now. The ledger keeps that instant, so that a slot which comes while the daemon is down is
+ * not taken for one before their first start. Before it, no slot may be peeked at.
  */
-void plan_keep(const struct plan *plan, const struct ledger *ledger);
+void plan_settle(struct plan *plan, struct wall now, const struct ledger *ledger);
 
-/* The schedule's slots up to `slot` are opened or decided: what a start found in the ledger. */
+/* The newest horizon of a schedule that has begun; INT64_MIN where there is none. */
+struct wall plan_newest(const struct plan *plan);
+
+/*
+ * The clock is right and horizons that lie ahead of it by more than SANITY_BEHIND_US are not: they
+ * go back to `now`. Slots ahead that are recorded are passed over when their time comes. A horizon
+ * stays where the ledger cannot say which those are.
+ */
+void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger);
+
+/*
+ * The schedule's slots up to `slot` are opened or decided: what a start found in the ledger. Not so
+ * for one that lies ahead by more than SANITY_BEHIND_US and that is known to be recorded: the
+ * horizon went back before it.
+ */
 void plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
-                const struct ledger *ledger);
+                struct wall now, const struct ledger *ledger);
 
 enum plan_kind {
     PLAN_OPEN,     /* run it: its instant is near or has just come */

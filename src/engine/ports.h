@@ -92,6 +92,7 @@ struct ledger_entry {
 
 #define LEDGER_NO_HORIZON 1 /* the schedule was never started */
 #define LEDGER_OTHER_RULE 2 /* it was, under another rule; *ret is that horizon */
+#define LEDGER_NO_SLOT 1    /* nothing is recorded there */
 
 /*
  * An entry for a slot itself: STARTED when it is opened (its ticket is 0 and nobody is told), ENDED
@@ -129,9 +130,19 @@ struct ledger {
 
     /*
      * Every slot of the schedule up to and including `slot` is decided or opened. Kept in order
-     * with append(): it is durable no later than an entry that is appended after it.
+     * with append(): it is durable no later than an entry that is appended after it. It may go back
+     * (engine/sanity.h): what was set last holds.
      */
     void (*set_horizon)(void *context, const char *schedule, const char *rule, struct wall slot);
+
+    /*
+     * The first and the last slot after `after` that any entry of the schedule names. At the start,
+     * at a reload and when a horizon goes back: it may read a disk. NULL where the ledger does not
+     * keep entries: horizons then never go back.
+     * Outcomes: 0; LEDGER_NO_SLOT; negative: it cannot be read.
+     */
+    int (*recorded)(void *context, const char *schedule, struct wall after, struct wall *ret_first,
+                    struct wall *ret_last);
 
     /*
      * Calls `each` for every entry that is STARTED and not ENDED: slots that are open (instance is
@@ -184,4 +195,5 @@ struct engine_ports {
     struct keyring keyring;
     struct journal journal;
     struct chance chance;
+    struct wall built; /* the wall clock cannot be before; 0: not known */
 };

@@ -213,7 +213,7 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
         return r; /* the engine is not made: what was opened goes with it */
     assert(open != NULL);
     drop_gone(engine, schedule, found->slot, members);
-    plan_raise(engine->plan, schedule, found->slot, &engine->ports.ledger);
+    plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     if (open->members > 0) {
         report_slot_resumed(&engine->ports.journal, open);
     } else {
@@ -243,6 +243,8 @@ static int raise_gone(struct engine *engine, const struct found *found)
 {
     const struct ledger *ledger = &engine->ports.ledger;
     struct wall horizon;
+    if (ledger->recorded != NULL && wall_diff_us(found->slot, engine->now.wall) > SANITY_BEHIND_US)
+        return 0; /* a horizon that went back stays there: the slot is recorded */
     int r = ledger->horizon(ledger->context, found->schedule, "", &horizon);
     if (r == LEDGER_NO_HORIZON || (r >= 0 && wall_before(horizon, found->slot)))
         ledger->set_horizon(ledger->context, found->schedule, "", found->slot);
@@ -260,7 +262,7 @@ static int take_up(struct engine *engine, const struct found *found)
         return reopen(engine, schedule, found);
     int r = 0;
     if (schedule != NULL)
-        plan_raise(engine->plan, schedule, found->slot, &engine->ports.ledger);
+        plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     else
         r = raise_gone(engine, found);
     const struct schedule gone = {.name = found->schedule};

@@ -161,6 +161,21 @@ void report_clock_jumped(const struct journal *journal, int64_t by_us)
     write_event(journal, &e);
 }
 
+void report_clock_implausible(const struct journal *journal, const char *reason, struct wall than)
+{
+    struct event e = event_make(EVENT_ERR, "clock_implausible");
+    event_text(&e, "reason", reason);
+    event_instant(&e, "than", than);
+    write_event(journal, &e);
+}
+
+void report_clock_plausible(const struct journal *journal, const char *reason)
+{
+    struct event e = event_make(EVENT_NOTICE, "clock_plausible");
+    event_text(&e, "reason", reason);
+    write_event(journal, &e);
+}
+
 void report_keys(const struct journal *journal, bool available, const char *text)
 {
     struct event e = event_make(available ? EVENT_NOTICE : EVENT_ERR,

@@ -46,6 +46,11 @@ void report_unknown_found(const struct journal *journal, const char *schedule, c
 void report_throttled(const struct journal *journal, const struct lane *lane,
                       const struct verdict *verdict, struct mono now);
 void report_clock_jumped(const struct journal *journal, int64_t by_us);
+
+/* The wall clock is plainly wrong: `than` is the instant that it cannot be before. */
+void report_clock_implausible(const struct journal *journal, const char *reason, struct wall than);
+void report_clock_plausible(const struct journal *journal, const char *reason);
+
 void report_keys(const struct journal *journal, bool available, const char *text);
 /* The ledger does not take an entry of the slot. */
 void report_cannot_record(const struct journal *journal, const struct open_slot *open, int outcome);

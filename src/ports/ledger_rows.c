@@ -32,6 +32,7 @@ enum statement {
     SWEEP_NEXT,
     GET_HORIZON,
     SCAN,
+    RECORDED,
     UNENDED,
     STATEMENTS,
 };
@@ -71,6 +72,7 @@ static const char *const texts[STATEMENTS] = {
     [GET_HORIZON] = "SELECT rule, slot FROM horizons WHERE schedule = ?1",
     [SCAN] = "SELECT instance, state, result FROM runs WHERE schedule = ?1 AND slot = ?2"
              " AND instance <> ?3",
+    [RECORDED] = "SELECT min(slot), max(slot) FROM runs WHERE schedule = ?1 AND slot > ?2",
     [UNENDED] = "SELECT schedule, slot, instance, attempt FROM runs WHERE state = 0"
                 " ORDER BY schedule, slot, instance",
 };
@@ -351,6 +353,24 @@ int ledger_rows_horizon(struct ledger_rows *rows, const char *schedule, const ch
         r = kept != NULL && strcmp(kept, rule) == 0 ? 0 : LEDGER_OTHER_RULE;
     } else if (r == 0) {
         r = LEDGER_NO_HORIZON;
+    }
+    (void)sqlite3_reset(s);
+    return r;
+}
+
+int ledger_rows_recorded(struct ledger_rows *rows, const char *schedule, struct wall after,
+                         struct wall *ret_first, struct wall *ret_last)
+{
+    sqlite3_stmt *s = rows->statements[RECORDED];
+    bind_key(s, 1, schedule);
+    bind_number(s, 2, after.us);
+    int code = sqlite3_step(s);
+    int r = ledger_schema_outcome(rows->db, code);
+    if (code == SQLITE_ROW && sqlite3_column_type(s, 0) == SQLITE_INTEGER) {
+        *ret_first = (struct wall){sqlite3_column_int64(s, 0)};
+        *ret_last = (struct wall){sqlite3_column_int64(s, 1)};
+    } else if (r == 0) {
+        r = LEDGER_NO_SLOT;
     }
     (void)sqlite3_reset(s);
     return r;

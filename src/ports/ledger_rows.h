@@ -90,6 +90,8 @@ int ledger_rows_sweep(struct ledger_rows *rows, struct ledger_sweep *sweep, stru
 /* As in struct ledger, from what is durable. */
 int ledger_rows_horizon(struct ledger_rows *rows, const char *schedule, const char *rule,
                         struct wall *ret) MUST_CHECK;
+int ledger_rows_recorded(struct ledger_rows *rows, const char *schedule, struct wall after,
+                         struct wall *ret_first, struct wall *ret_last) MUST_CHECK;
 int ledger_rows_scan(struct ledger_rows *rows, const char *schedule, struct wall slot,
                      void (*each)(void *context, const char *instance, enum ledger_state state),
                      void *context) MUST_CHECK;

@@ -99,6 +99,16 @@ static void port_set_horizon(void *context, const char *schedule, const char *ru
         ledger_worker_put_horizon(ledger->worker, ledger_item_of_horizon(schedule, rule, slot));
 }
 
+static int port_recorded(void *context, const char *schedule, struct wall after,
+                         struct wall *ret_first, struct wall *ret_last)
+{
+    struct ledger_sqlite *ledger = context;
+    int r = want_reader(ledger);
+    if (r < 0)
+        return r;
+    return ledger_rows_recorded(ledger->reader, schedule, after, ret_first, ret_last);
+}
+
 static int port_unended(void *context,
                         void (*each)(void *each_context, const char *schedule, const char *instance,
                                      struct wall slot, int attempt),
@@ -131,6 +141,7 @@ struct ledger ledger_sqlite_port(struct ledger_sqlite *ledger)
         .append = port_append,
         .horizon = port_horizon,
         .set_horizon = port_set_horizon,
+        .recorded = port_recorded,
         .unended = port_unended,
         .scan = port_scan,
     };

@@ -94,6 +94,18 @@ static void check_kept(struct shelf *shelf)
         0);
     assert_int_equal(seen.count, 0);
 
+    struct wall first = {-1};
+    struct wall last = {-1};
+    int (*recorded)(void *, const char *, struct wall, struct wall *, struct wall *) =
+        shelf->port.recorded;
+    void *context = shelf->port.context;
+    const struct wall slot = wall_from_seconds(SLOT);
+    assert_int_equal(recorded(context, "nightly", wall_add_us(slot, -1), &first, &last), 0);
+    assert_int_equal(first.us, slot.us);
+    assert_int_equal(last.us, slot.us);
+    assert_int_equal(recorded(context, "nightly", slot, &first, &last), LEDGER_NO_SLOT);
+    assert_int_equal(recorded(context, "weekly", (struct wall){0}, &first, &last), LEDGER_NO_SLOT);
+
     assert_int_equal(shelf->port.unended(shelf->port.context, see_unended, &seen), 0);
     assert_int_equal(seen.count, 2);
     assert_string_equal(seen.ids[0], LEDGER_WHOLE_SLOT);

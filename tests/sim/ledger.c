@@ -130,6 +130,7 @@ struct ledger ledger_port(struct sim *sim)
                            .append = twin_append,
                            .horizon = twin_horizon,
                            .set_horizon = twin_set_horizon,
+                           .recorded = sim->world.durable ? ledger_log_recorded : NULL,
                            .unended = ledger_log_unended,
                            .scan = ledger_log_scan};
 }

@@ -186,7 +186,30 @@ void ledger_stopped(struct sim *sim, bool crashed)
     oracle_gone(&sim->oracle, ledger->horizons, ledger->slots, ledger->slot_count, crashed);
 }
 
-/* ---- reading, at a start ---- */
+/* ---- reading ---- */
+
+int ledger_log_recorded(void *context, const char *schedule, struct wall after,
+                        struct wall *ret_first, struct wall *ret_last)
+{
+    struct sim *sim = context;
+    int index = ledger_find_schedule(schedule);
+    struct wall first = WALL_NEVER;
+    struct wall last = {INT64_MIN};
+    for (size_t i = 0; i < sim->ledger.log_count; i++) {
+        const struct ledger_line *line = &sim->ledger.log[i];
+        bool names_slot = line->kind == LINE_STARTED || line->kind == LINE_ENDED;
+        if (!names_slot || line->schedule != index || line->slot.us <= after.us)
+            continue;
+        first = wall_earlier(first, line->slot);
+        last = line->slot.us > last.us ? line->slot : last;
+    }
+    if (last.us == INT64_MIN)
+        return LEDGER_NO_SLOT;
+    oracle_recorded(&sim->oracle, index, first, last);
+    *ret_first = first;
+    *ret_last = last;
+    return 0;
+}
 
 int ledger_log_unended(void *context,
                        void (*each)(void *each_context, const char *schedule, const char *instance,

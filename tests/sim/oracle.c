@@ -269,6 +269,8 @@ static void check_order(struct oracle *oracle, const struct record *r, uint64_t 
     if (!wall_before(now, r->deadline))
         oracle_break(oracle, RULE_ORDER, "%s %d: sent %lld us past start_within", name, r->instance,
                      (long long)wall_diff_us(now, r->deadline));
+    if (oracle->held)
+        oracle_break(oracle, RULE_ORDER, "%s %d: sent by a wrong clock", name, r->instance);
     if (oracle->draining)
         oracle_break(oracle, RULE_ORDER, "%s %d: sent while draining", name, r->instance);
     if (!oracle_is_member(oracle, r))

@@ -99,11 +99,16 @@ struct record {
 };
 
 struct watched_schedule {
-    bool known;
     bool active;
     bool closed; /* the slot that comes next in set_horizon() has a line of its own */
     struct rule rule;
     const struct rule *kept_rule; /* the ledger's; NULL: none that is known */
+    bool in_ledger;
+    struct wall kept_horizon;   /* valid where in_ledger */
+    bool unsettled;             /* new, or by another rule, while the clock is not believed */
+    bool just_settled;          /* the ledger is about to be told */
+    struct wall recorded_first; /* slots that the ledger has after a horizon that went back; */
+    struct wall recorded_last;  /* before the horizon: none */
     struct wall horizon;
     struct wall next;      /* the slot after the horizon */
     struct wall told_last; /* of the lines for whole slots since the horizon */
@@ -151,6 +156,12 @@ struct oracle {
     int64_t unjudged_until; /* after a reload the old pace still shows in how late things are */
     bool draining;
     bool reloading;
+    bool held;         /* the host's clock is plainly wrong */
+    bool told_held;    /* the journal was told so */
+    bool settling;     /* in this turn schedules may begin */
+    int64_t held_at;   /* true time; of the last look that was not steady */
+    struct now judged; /* the clocks at the last look */
+    bool has_judged;
     int64_t refused_at;      /* the ledger refused to open a slot: none is opened for a while */
     bool resuming;           /* a start has not had its first turn */
     struct kept_slot *slots; /* borrowed from the ledger's twin */
@@ -195,6 +206,8 @@ void oracle_stopped(struct oracle *oracle); /* nothing in flight, the engine is 
 void oracle_before_turn(struct oracle *oracle);
 void oracle_after_turn(struct oracle *oracle);
 void oracle_quiet(struct oracle *oracle);
+/* The engine is about to look at the clocks. */
+void oracle_judge_clock(struct oracle *oracle);
 
 /* ---- what the engine does ---- */
 
@@ -212,6 +225,8 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
 
 /* An attempt is said to have done nothing. */
 void oracle_again(struct oracle *oracle, struct record *record);
+/* What the ledger says of slots after `after`. */
+void oracle_recorded(struct oracle *oracle, int schedule, struct wall first, struct wall last);
 /* The ledger did not take the entry of a slot that is to be opened. */
 void oracle_slot_refused(struct oracle *oracle);
 

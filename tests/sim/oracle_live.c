@@ -38,7 +38,7 @@ static void check_lateness(struct oracle *oracle)
     int share = g->max_in_flight / WORLD_HOSTS_MAX; /* the least that a host has to itself */
     share = share > 0 ? share : 1;
     int64_t ledger = 2 * oracle->world->calm.ledger_max_us * NS_PER_US;
-    if (oracle->draining || oracle->in_flight >= g->max_in_flight)
+    if (oracle->draining || oracle->held || oracle->in_flight >= g->max_in_flight)
         return;
     for (size_t i = 0; i < oracle->open_count; i++) {
         const struct record *r = &oracle->records[oracle->open[i]];
@@ -61,6 +61,7 @@ static void check_lateness(struct oracle *oracle)
 
 void oracle_before_turn(struct oracle *oracle)
 {
+    oracle_judge_clock(oracle);
     bool calm = world_is_calm(oracle->world)
                 || oracle->clock->now > instant_add_saturated(oracle->quiet_at, RECOVERY_NS);
     if (calm)
@@ -85,6 +86,7 @@ void oracle_after_turn(struct oracle *oracle)
     if (oracle->resuming)
         oracle_check_resumed(oracle);
     check_spinning(oracle);
+    oracle_check_clock(oracle);
     if (oracle->broken == RULE_NONE)
         oracle_check_slots(oracle);
 }
@@ -138,9 +140,10 @@ static void check_ended(struct oracle *oracle)
 
 void oracle_drained(struct oracle *oracle)
 {
+    oracle_judge_clock(oracle);
     oracle->draining = true;
     oracle->drained_at = oracle->clock->now;
-    if (oracle->quiet_at != INT64_MAX && oracle->clock->now > oracle->quiet_at)
+    if (oracle->quiet_at != INT64_MAX && oracle->clock->now > oracle->quiet_at && !oracle->held)
         check_ended(oracle);
 }
 

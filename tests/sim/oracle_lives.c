@@ -9,6 +9,8 @@
  */
 #include "sim/oracle_internal.h"
 
+#define AHEAD_US (3605 * US_PER_SECOND) /* a horizon that went back stays there */
+
 void oracle_again(struct oracle *oracle, struct record *record)
 {
     if (record->in_flight || record->may_have_acted || record->told_ledger >= 0)
@@ -70,8 +72,9 @@ void oracle_gone(struct oracle *oracle, const struct kept_horizon *horizons,
     }
     for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
         struct watched_schedule *s = &oracle->schedules[i];
-        s->known = horizons[i].known;
-        s->horizon = horizons[i].slot;
+        s->in_ledger = horizons[i].known;
+        s->kept_horizon = horizons[i].slot;
+        s->recorded_last = (struct wall){INT64_MIN};
         s->kept_rule = horizons[i].rule;
     }
     oracle->open_count = 0;
@@ -131,11 +134,12 @@ static void resume_slot(struct oracle *oracle, struct kept_slot *kept)
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const struct plan_of_schedule *plan = &g->schedules[kept->schedule];
     struct watched_schedule *s = &oracle->schedules[kept->schedule];
-    if (!s->known || wall_before(s->horizon, kept->slot)) {
-        s->known = true;
+    struct wall now = clock_sample(oracle->clock).wall;
+    bool lies_ahead = wall_diff_us(kept->slot, now) > AHEAD_US;
+    if (!lies_ahead && wall_before(s->horizon, kept->slot)) {
         s->horizon = kept->slot;
         if (plan->present)
-            s->next = rule_next(&s->rule, s->horizon);
+            s->next = oracle_next_slot(s, s->horizon);
     }
     kept->awaits_line = !plan->present || plan->paused;
     for (int i = 0; i < oracle->world->instance_count && !kept->awaits_line; i++)

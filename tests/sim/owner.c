@@ -45,6 +45,7 @@ static void start_engine(struct sim *sim)
     oracle_configured(&sim->oracle, sim->generation, true);
     if (sim->world.durable)
         oracle_resuming(&sim->oracle);
+    oracle_judge_clock(&sim->oracle);
     int r = engine_create(&sim->ports, config, clock_sample(&sim->clock), &sim->engine, &err);
     assert(r == 0);
     sim->oracle.reloading = false; /* where schedules begin has been told */
@@ -77,6 +78,7 @@ static void init(struct sim *sim, uint64_t seed, bool big)
         .keyring = {sim, twin_keys},
         .journal = {sim, twin_write},
         .chance = {sim, twin_chance},
+        .built = {sim->world.built_us},
     };
     for (int i = 0; i < sim->world.act_count; i++)
         clock_push(&sim->clock, sim->world.acts[i].at, EVENT_SCRIPT, (uint64_t)i, 0);

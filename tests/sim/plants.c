@@ -37,6 +37,7 @@ static const struct bed beds[] = {
     {PLANT_RESEND, "a start sends again", {RULE_ONCE, RULE_ACCOUNT}},
     {PLANT_OPEN_TWICE, "a start opens a slot again", {RULE_IDENTITY, RULE_POLICY}},
     {PLANT_DRAIN_ENDS, "a drain ends what waits", {RULE_POLICY, RULE_ACCOUNT}},
+    {PLANT_BELIEVE, "believes a wrong clock", {RULE_POLICY, RULE_ORDER}},
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
 };
 
@@ -147,14 +148,14 @@ int __wrap_heap_push(struct heap *heap, struct heap_node *node, int64_t key)
 }
 
 void __real_plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
-                       const struct ledger *ledger);
+                       struct wall now, const struct ledger *ledger);
 void __wrap_plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
-                       const struct ledger *ledger);
+                       struct wall now, const struct ledger *ledger);
 void __wrap_plan_raise(struct plan *plan, const struct schedule *schedule, struct wall slot,
-                       const struct ledger *ledger)
+                       struct wall now, const struct ledger *ledger)
 {
     if (planted != PLANT_OPEN_TWICE)
-        __real_plan_raise(plan, schedule, slot, ledger);
+        __real_plan_raise(plan, schedule, slot, now, ledger);
 }
 
 void __real_engine_put_back(struct engine *engine, struct run *run);
@@ -176,6 +177,18 @@ int __wrap_open_slot_tell(const struct open_slot *open, const struct ledger *led
 {
     int r = __real_open_slot_tell(open, ledger, kind, now);
     return planted == PLANT_UNKEPT_SLOT ? 0 : r;
+}
+
+enum sanity_change __real_sanity_judge(struct sanity *sanity, struct now now, struct wall newest,
+                                       bool jumped);
+enum sanity_change __wrap_sanity_judge(struct sanity *sanity, struct now now, struct wall newest,
+                                       bool jumped);
+enum sanity_change __wrap_sanity_judge(struct sanity *sanity, struct now now, struct wall newest,
+                                       bool jumped)
+{
+    if (planted == PLANT_BELIEVE)
+        newest = (struct wall){INT64_MIN};
+    return __real_sanity_judge(sanity, now, newest, jumped);
 }
 
 /* ---- the beds ---- */

@@ -30,6 +30,7 @@ enum plant {
     PLANT_RESEND,        /* a start takes attempts without end for refused ones */
     PLANT_OPEN_TWICE,    /* a start does not raise the horizon */
     PLANT_DRAIN_ENDS,    /* a drain ends what it should leave in the ledger */
+    PLANT_BELIEVE,       /* a clock that is behind is believed */
     PLANT_UNKEPT_SLOT,   /* a slot that the ledger refused is opened all the same */
 };
 
@@ -153,6 +154,8 @@ size_t ledger_keep_pending(struct sim *sim, uint64_t ticket, const struct record
 int ledger_log_append(struct sim *sim, const struct ledger_entry *entry);
 void ledger_log_horizon(struct sim *sim, int schedule, const struct kept_horizon *horizon);
 void ledger_committed(struct sim *sim, uint64_t life, int outcome);
+int ledger_log_recorded(void *context, const char *schedule, struct wall after,
+                        struct wall *ret_first, struct wall *ret_last);
 int ledger_log_unended(void *context,
                        void (*each)(void *each_context, const char *schedule, const char *instance,
                                     struct wall slot, int attempt),

@@ -361,6 +361,13 @@ static void add_lives(struct world *world, struct dice *dice, int64_t end)
     }
 }
 
+/* A host that starts without knowing the time, and has its clock set later. */
+static void make_ignorant(struct world *world, struct dice *dice, int64_t end)
+{
+    world->wrong_us = -dice_range(dice, 2, 600) * 86400 * US_PER_SECOND;
+    add_act(world, dice_range(dice, 0, end), ACT_STEP, 0, -world->wrong_us);
+}
+
 /* `seconds` with faults, then `quiet` without. */
 static void make_script(struct world *world, struct dice *dice, int64_t seconds, int64_t quiet)
 {
@@ -374,6 +381,8 @@ static void make_script(struct world *world, struct dice *dice, int64_t seconds,
         struct dice lives = dice_of(world->seed, 6);
         if (world->durable)
             add_lives(world, &lives, end - third / 2);
+        if (dice_chance(&lives, 60))
+            make_ignorant(world, &lives, end - third / 2);
         qsort(world->acts, (size_t)world->act_count, sizeof world->acts[0], compare_acts);
         for (int i = 0; i + 1 < world->act_count; i++)
             world->acts[i].no_turn = world->acts[i].at == world->acts[i + 1].at;
@@ -408,6 +417,7 @@ void world_make(struct world *world, uint64_t seed, bool big)
     *world = (struct world){.seed = seed, .kind = any_kind(&dice), .real_us = any_instant(&dice)};
     struct dice durable = dice_of(seed, 7);
     world->durable = dice_chance(&durable, 600);
+    world->built_us = world->real_us - dice_range(&durable, 1, 300) * 86400 * US_PER_SECOND;
     bool is_long = world->kind == WORLD_LONG;
     int64_t seconds = is_long ? dice_range(&dice, 1, 40) * 3600 : dice_range(&dice, 20, 120);
     int64_t quiet = is_long ? 700 : 100;

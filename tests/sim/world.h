@@ -98,6 +98,7 @@ struct world {
     int host_count;
     int64_t real_us;  /* the true calendar instant at the beginning */
     int64_t wrong_us; /* what the host's clock is off then */
+    int64_t built_us; /* the program's making */
     bool token;       /* keys with a session token */
     bool durable;     /* the ledger outlives the process */
     struct generation generations[WORLD_GENERATIONS_MAX];

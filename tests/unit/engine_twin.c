@@ -137,6 +137,29 @@ static bool is_last(const struct twin *twin, int n)
     return !twin->log[n].is_horizon;
 }
 
+static int recorded(void *context, const char *schedule, struct wall after, struct wall *ret_first,
+                    struct wall *ret_last)
+{
+    const struct twin *twin = context;
+    struct wall first = WALL_NEVER;
+    struct wall last = {INT64_MIN};
+    if (twin->recorded_unreadable)
+        return -EIO;
+    for (int i = 0; i < twin->log_count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (entry->is_horizon || strcmp(entry->schedule, schedule) != 0
+            || entry->slot.us <= after.us)
+            continue;
+        first = wall_earlier(first, entry->slot);
+        last = entry->slot.us > last.us ? entry->slot : last;
+    }
+    if (last.us == INT64_MIN)
+        return LEDGER_NO_SLOT;
+    *ret_first = first;
+    *ret_last = last;
+    return 0;
+}
+
 static int unended(void *context,
                    void (*each)(void *each_context, const char *schedule, const char *instance,
                                 struct wall slot, int attempt),
@@ -239,6 +262,7 @@ void twin_init(struct twin *twin, int64_t second)
                    .append = append,
                    .horizon = get_horizon,
                    .set_horizon = set_horizon,
+                   .recorded = recorded,
                    .unended = unended,
                    .scan = scan},
         .keyring = {twin, get_keys},

@@ -52,6 +52,7 @@ struct twin {
     bool ledger_refuses;
     bool ledger_is_slow; /* STARTED entries are not answered */
     bool horizon_unreadable;
+    bool recorded_unreadable;
     bool unended_unreadable;
     bool scan_unreadable;
     int transport_refuses; /* send() returns this where it is negative */

@@ -132,7 +132,7 @@ static void a_first_start_begins_now_and_is_kept(void **state)
     assert_int_equal(kept.sets, 0); /* not in force yet */
     assert_int_equal(plan_next_slot(plan).us, at(60).us);
     const struct ledger ledger = ledger_of(&kept);
-    plan_keep(plan, &ledger);
+    plan_settle(plan, at(30), &ledger);
     assert_int_equal(kept.slot.us, at(30).us);
     plan_destroy(plan);
 
@@ -140,7 +140,7 @@ static void a_first_start_begins_now_and_is_kept(void **state)
     struct plan_due due;
     assert_true(plan_peek(plan, at(80), AHEAD, &due));
     assert_int_equal(due.kind, PLAN_CATCH_UP);
-    plan_keep(plan, &ledger);
+    plan_settle(plan, at(100), &ledger);
     assert_int_equal(kept.sets, 1); /* it goes on: nothing to keep */
     plan_destroy(plan);
     config_unref(config);
@@ -159,7 +159,7 @@ static const struct reload reloads[] = {
     {"nightly", "1m", 60, 100, 120, 0},  /* the same rule: from the horizon */
     {"nightly", "1m", 60, 200, 120, 0},  /* a slot has passed and is still to be decided */
     {"nightly", "20s", 20, 110, 120, 1}, /* another rule: from now */
-    {"nightly", "20s", 20, 58, 80, 0},   /* but not behind what is open */
+    {"nightly", "20s", 20, 58, 80, 1},   /* but not behind what is open */
     {"other", "20s", 20, 110, 120, 1},   /* a new schedule */
 };
 
@@ -175,7 +175,7 @@ static void a_reload_keeps_or_begins_anew(void **state)
         struct plan *plan = plan_of(changed, old, &none, reloads[i].now);
         assert_int_equal(plan_next_slot(plan).us, at(reloads[i].next).us);
         const struct ledger ledger = ledger_of(&none);
-        plan_keep(plan, &ledger);
+        plan_settle(plan, at(reloads[i].now), &ledger);
         assert_int_equal(none.sets, reloads[i].sets);
         plan_destroy(plan);
         plan_destroy(old);
