@@ -273,6 +273,10 @@ def run_meson(name, directory, limit, *arguments, label=None):
     return verdict(label, log, count, code, left)
 
 
+# Suites that mostly wait for instants to come: files side by side. What shares /dev/log is one file.
+IN_PARALLEL = {"integration": 3}
+
+
 def run_pytest(name, directory):
     log, junit = fresh(name), RESULTS / f"{name}.junit.xml"
     junit.unlink(missing_ok=True)
@@ -283,6 +287,8 @@ def run_pytest(name, directory):
         "CRSBACKUPCTL": str(BUILD / "src/ctl/crsbackupctl"),
     }
     command = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}"]
+    if name in IN_PARALLEL:
+        command += ["-p", "xdist.plugin", "-n", str(IN_PARALLEL[name]), "--dist", "loadfile"]
     command += ["--durations=5", directory]
     code, left = run(command, log, PYTHON_LIMIT * (NIGHTLY if nightly() else 1), env)
     count = count_junit(junit)
