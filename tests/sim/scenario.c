@@ -133,10 +133,10 @@ static void act(struct story *story, const struct scenario_act *act)
         story->clock.asleep += ns;
         break;
     case LINE_RESTART:
-        engine_drain(twin->engine, twin->now);
-        take_lines(story);
-        /* fall through */
     case LINE_CRASH:
+        if (act->word == LINE_RESTART)
+            engine_drain(twin->engine, twin->now);
+        take_lines(story);
         twin_crash(twin, 0);
         story->clock.now += ns;
         begin(story);
