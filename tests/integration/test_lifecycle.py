@@ -4,13 +4,13 @@ import glob
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 
 import pytest
 
 from daemon import BINARY, Daemon, configuration, wait_for_phase
+from service_manager import ServiceManager
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 ONE = {"nightly": {"every": "2s", "start_within": "1s", "instances": ["crs-aaaa0001"]}}
@@ -151,30 +151,18 @@ def test_one_daemon_at_a_time(stand_in, tmp_path):
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_the_service_manager_is_told(stand_in, tmp_path, abstract):
-    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    name = f"@crsbackupd-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
-    manager.bind(name.replace("@", "\0"))
-    manager.settimeout(10)
+def test_the_service_manager_is_told(stand_in, abstract):
     cloud = stand_in("--any-instance")
-
-    def next_with(text):
-        while True:
-            message = manager.recv(4096).decode()
-            if text in message:
-                return message
-
-    with Daemon(configuration(cloud, ONE), KEYS, environment={"NOTIFY_SOCKET": name}) as daemon:
-        assert "STATUS=Next slot" in next_with("READY=1")
+    with ServiceManager(abstract) as manager, Daemon(configuration(cloud, ONE), KEYS, environment=manager.environment) as daemon:
+        assert "STATUS=Next slot" in manager.wait_for("READY=1")
         daemon.reload()
-        reloading = next_with("RELOADING=1")
+        reloading = manager.wait_for("RELOADING=1")
         usec = int(reloading.split("MONOTONIC_USEC=")[1].split()[0])
         assert abs(usec - time.monotonic_ns() // 1000) < 10_000_000
-        next_with("READY=1")
+        manager.wait_for("READY=1")
         daemon.signal(signal.SIGTERM)
-        next_with("STOPPING=1")
+        manager.wait_for("STOPPING=1")
         assert daemon.end() == 0
-    manager.close()
 
 
 def test_keys_are_nowhere_to_be_seen(stand_in):

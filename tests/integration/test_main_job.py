@@ -7,6 +7,7 @@ import pytest
 
 import syslogd
 from daemon import Daemon, configuration, wait_for_phase
+from service_manager import ServiceManager
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 COUNT = 200
@@ -73,10 +74,31 @@ def test_task_ids_stand_in_a_real_syslog(stand_in):
     assert f"submitted={COUNT} failed=0" in stopped[0]
 
 
-def vanishing(cloud, target):
-    """A configuration of 40 instances whose syslog will not stay."""
-    schedules = {"nightly": {"every": "10s", "start_within": "5s", "instances": instances(40)}}
-    return configuration(cloud, schedules, log={"target": target})
+QUIET_PERIOD = 8
+QUIET_NAMES = instances(20)
+
+
+def quiet_between(cloud, **log):
+    """A configuration whose slots last a second or so, with seconds between them in which nothing is logged."""
+    schedules = {"nightly": {"every": f"{QUIET_PERIOD}s", "start_within": "5s", "instances": QUIET_NAMES}}
+    return configuration(cloud, schedules, log=log)
+
+
+def take_away(syslog):
+    """Stops the log daemon between two slots and returns how many lines of slots it has.
+
+    What lies in its socket when it ends is lost to everybody, so nothing may be under way: all lines of a
+    slot stand in its file, and the next one is far.
+    """
+    slots = 1
+    while True:
+        lines = instances_of(syslog.wait_for("event=backup_submitted", slots * len(QUIET_NAMES), timeout=40))
+        due = (int(time.time()) // QUIET_PERIOD + 1) * QUIET_PERIOD
+        if len(lines) == slots * len(QUIET_NAMES) and due - time.time() > 3:
+            syslog.stop()
+            assert time.time() < due, "the log daemon took seconds to end"
+            return len(lines)
+        slots = len(lines) // len(QUIET_NAMES) + 1
 
 
 def instances_of(lines):
@@ -84,7 +106,7 @@ def instances_of(lines):
 
 
 def wait_for_arrivals(cloud, count):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while len(cloud.arrivals()) < count:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -94,24 +116,23 @@ def wait_for_arrivals(cloud, count):
 @pytest.mark.parametrize(("target", "reloads"), [("syslog", []), ("auto", [{"level": "debug"}, {"format": "json"}, {}])])
 def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in, target, reloads):
     """Nor with reloads while it is away: another level or format neither moves nor drops what is kept."""
-    cloud = stand_in("--any-instance")
-    names = instances(40)
-    with syslogd.Syslogd() as syslog:
-        config = vanishing(cloud, target)
-        wait_for_phase(10, 4)
-        with Daemon(config, KEYS) as daemon:
-            assert syslog.wait_for("event=backup_submitted", 5)
-            syslog.stop()
+    cloud = stand_in("--any-instance", "--task-time", "0")
+    with syslogd.Syslogd() as syslog, ServiceManager() as manager:
+        wait_for_phase(QUIET_PERIOD, 3)
+        with Daemon(quiet_between(cloud, target=target), KEYS, environment=manager.environment) as daemon:
+            manager.wait_for("READY=1")
+            before = take_away(syslog)
             for log in reloads:
-                daemon.write({**config, "log": {"target": target, **log}})
+                daemon.write(quiet_between(cloud, target=target, **log))
                 daemon.reload()
-                time.sleep(0.3)
-            wait_for_arrivals(cloud, len(names))
+                manager.wait_for("READY=1")
+            wait_for_arrivals(cloud, before + len(QUIET_NAMES))
             syslog.start()
-            assert len(syslog.wait_for("backup_submitted", len(names))) >= len(names)
+            assert len(syslog.wait_for("backup_submitted", before + len(QUIET_NAMES))) >= before + len(QUIET_NAMES)
             assert daemon.stop() == 0
         lines = syslog.lines()
-    assert instances_of(lines)[:len(names)] == names
+    submitted = instances_of(lines)
+    assert submitted == (QUIET_NAMES * len(submitted))[:len(submitted)]
     assert len([line for line in lines if re.search(r'event(=|":")reloaded', line)]) == len(reloads)
     assert all(re.match(r"daemon\.\w+ crsbackupd\[\d+\]: ", line) for line in lines if "backup_submitted" in line)
     assert not daemon.lines
@@ -121,21 +142,22 @@ def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in, target, relo
 @pytest.mark.parametrize("reloaded", [False, True])
 def test_what_syslog_does_not_take_stands_on_standard_error(stand_in, reloaded):
     """In the end, or with a reload that names it as the target."""
-    cloud = stand_in("--any-instance")
-    names = instances(40)
+    cloud = stand_in("--any-instance", "--task-time", "0")
     with syslogd.Syslogd() as syslog:
-        wait_for_phase(10, 4)
-        with Daemon(vanishing(cloud, "syslog"), KEYS) as daemon:
-            assert syslog.wait_for("event=backup_submitted", 5)
-            syslog.stop()
+        wait_for_phase(QUIET_PERIOD, 3)
+        with Daemon(quiet_between(cloud, target="syslog"), KEYS) as daemon:
+            before = take_away(syslog)
             if reloaded:
-                wait_for_arrivals(cloud, len(names) // 2)
-                daemon.write(vanishing(cloud, "stderr"))
+                wait_for_arrivals(cloud, before + len(QUIET_NAMES) // 2)
+                daemon.write(quiet_between(cloud, target="stderr"))
                 daemon.reload()
-            wait_for_arrivals(cloud, len(names))
+            wait_for_arrivals(cloud, before + len(QUIET_NAMES))
             assert daemon.stop() == 0
-        lines = syslog.lines()
-    assert (instances_of(lines) + instances_of(daemon.lines))[:len(names)] == names
+        submitted = instances_of(syslog.lines())
+    assert len(submitted) == before
+    submitted += instances_of(daemon.lines)
+    assert len(submitted) >= before + len(QUIET_NAMES)
+    assert submitted == (QUIET_NAMES * len(submitted))[:len(submitted)]
     assert daemon.lines[-1].startswith("event=stopped ")
     if reloaded:
         assert not daemon.events("log_undelivered")
