@@ -204,7 +204,6 @@ def test_a_slot_moved_by_a_clock_change_is_marked(tmp_path):
     assert answer["slots"][0]["moved"] is True
 
 
-@pytest.mark.skipif(not os.path.exists(DAEMON), reason="this build has no daemon")
 def test_the_daemon_says_the_same(tmp_path):
     file = file_of([Schedule("all", 3600, 60, (1300, 0))], tmp_path)
     done = check(file, program=(DAEMON, "--check"))
