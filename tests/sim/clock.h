@@ -21,6 +21,7 @@ enum event_kind {
     EVENT_LEAVE,     /* a request's bytes leave the host: index of the request */
     EVENT_ARRIVE,    /* they arrive at the cloud */
     EVENT_OUTCOME,   /* the request's outcome is known to the host */
+    EVENT_OPERATOR,  /* somebody begins a backup at the console: instance */
 };
 
 struct occasion {

@@ -301,6 +301,22 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
     oracle->sent++;
 }
 
+void oracle_asked(struct oracle *oracle)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    if (oracle->in_flight >= g->max_in_flight)
+        oracle_break(oracle, RULE_FLIGHT, "asked with %d in flight of %d", oracle->in_flight,
+                     g->max_in_flight);
+    oracle->in_flight++;
+    oracle->asked++;
+}
+
+void oracle_answered(struct oracle *oracle)
+{
+    oracle->in_flight--;
+    oracle->freed_at = oracle->clock->now;
+}
+
 void oracle_outcome(struct oracle *oracle, size_t number, bool definite, bool acted,
                     int64_t task_id)
 {
@@ -343,22 +359,23 @@ static void measure_drain(struct oracle *oracle, struct watched_host *host, int6
                      (long long)host->burst_count, seconds, per_second);
 }
 
-void oracle_arrived(struct oracle *oracle, int number, int64_t at, int rate)
+void oracle_arrived(struct oracle *oracle, int number, enum cloud_action action, int64_t at,
+                    int rate)
 {
-    struct watched_host *host = &oracle->hosts[number];
-    struct arrival *new = &host->arrivals[host->arrival_count++ % ARRIVALS_KEPT];
-    *new = (struct arrival){at, rate};
+    struct watched_lane *lane = &oracle->hosts[number].lanes[action];
+    lane->arrivals[lane->arrival_count++ % ARRIVALS_KEPT] = (struct arrival){at, rate};
     size_t count = 0;
     int most = 0; /* after a reload those sent by the old rate may still be on their way */
-    for (; count < host->arrival_count && count < ARRIVALS_KEPT; count++) {
+    for (; count < lane->arrival_count && count < ARRIVALS_KEPT; count++) {
         const struct arrival *a =
-            &host->arrivals[(host->arrival_count - 1 - count) % ARRIVALS_KEPT];
+            &lane->arrivals[(lane->arrival_count - 1 - count) % ARRIVALS_KEPT];
         if (at - a->at >= NS_PER_SECOND)
             break;
         most = a->rate > most ? a->rate : most;
     }
     if (count > (size_t)most)
-        oracle_break(oracle, RULE_RATE, "%zu arrivals at host %d in one second, not %d", count,
-                     number, most);
-    measure_drain(oracle, host, at);
+        oracle_break(oracle, RULE_RATE, "%zu arrivals of %s at host %d in one second, not %d",
+                     count, world_action_name(action), number, most);
+    if (action == ACTION_BACKUP)
+        measure_drain(oracle, &oracle->hosts[number], at);
 }

@@ -4,15 +4,18 @@
  *
  *   RULE_ONCE      a slot of an instance is never sent again unless all its requests before proved
  *                  that nothing happened; what is ambiguous is never sent again
- *   RULE_RATE      in no one-second window do more than per_second requests arrive at a host
+ *   RULE_RATE      in no one-second window do more than per_second requests of one action arrive
+ *                  at a host
  *   RULE_DRAIN     a backlog without faults drains at 98 % of per_second or better
  *   RULE_ACCOUNT   what came due ends exactly once, told once to the journal and to the ledger,
- * with the same result and in agreement with the truth RULE_ORDER     nothing is sent before its
- * STARTED entry is durable, before its instant, at or past the end of start_within, while draining,
- * or for who is not in the file RULE_FLIGHT    never more than max_in_flight at once RULE_LIVE what
- * is due ends in bounded time; no spinning; no sleeping past work RULE_IDENTITY  slots are those of
- * the rule, in order, and never repeat RULE_POLICY    run, caught up, missed or skipped as the file
- * says RULE_LOG       no secret and no control character in a line
+ *                  with the same result and in agreement with the truth
+ *   RULE_ORDER     nothing is sent before its STARTED entry is durable, before its instant, at or
+ *                  past the end of start_within, while draining, or for who is not in the file
+ *   RULE_FLIGHT    never more than max_in_flight at once
+ *   RULE_LIVE      what is due ends in bounded time; no spinning; no sleeping past work
+ *   RULE_IDENTITY  slots are those of the rule, in order, and never repeat
+ *   RULE_POLICY    run, caught up, missed or skipped as the file says
+ *   RULE_LOG       no secret and no control character in a line
  */
 #pragma once
 
@@ -123,10 +126,15 @@ struct arrival {
     int rate; /* a second, when it was sent */
 };
 
-struct watched_host {
+/* One action at one host: what the cloud counts. */
+struct watched_lane {
     struct arrival arrivals[ARRIVALS_KEPT];
-    int64_t sent[ARRIVALS_KEPT];
     size_t arrival_count;
+};
+
+struct watched_host {
+    struct watched_lane lanes[CLOUD_ACTIONS];
+    int64_t sent[ARRIVALS_KEPT]; /* backups */
     size_t sent_count;
     int in_flight;
     int64_t burst_first; /* of the slot that is being drained */
@@ -178,6 +186,7 @@ struct oracle {
     enum rule_name broken; /* the first rule that was broken */
     char what[512];
     uint64_t sent; /* figures */
+    uint64_t asked;
     uint64_t accepted;
     double worst_drain; /* permille of per_second, least seen; 0: not measured */
     int64_t worst_late; /* ns */
@@ -222,6 +231,7 @@ struct record *oracle_find(struct oracle *oracle, const char *schedule, const ch
 void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry);
 void oracle_event(struct oracle *oracle, const struct event *event);
 void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, int host);
+void oracle_asked(struct oracle *oracle); /* a request that only asks; no entry announces it */
 
 /* An attempt is said to have done nothing. */
 void oracle_again(struct oracle *oracle, struct record *record);
@@ -242,7 +252,9 @@ void oracle_resuming(struct oracle *oracle);
 
 void oracle_acted(struct oracle *oracle, size_t record);
 
-void oracle_arrived(struct oracle *oracle, int host, int64_t at, int rate);
+void oracle_arrived(struct oracle *oracle, int host, enum cloud_action action, int64_t at,
+                    int rate);
 /* The outcome is being filed; `definite`: it proves, truly, that nothing happened. */
 void oracle_outcome(struct oracle *oracle, size_t record, bool definite, bool acted,
                     int64_t task_id);
+void oracle_answered(struct oracle *oracle); /* the same of one that only asks */

@@ -59,7 +59,7 @@ static void init(struct sim *sim, uint64_t seed, bool big)
     sim->trace.now = &sim->clock.now;
     sim->trace.hash = UINT64_C(0xcbf29ce484222325);
     sim->cloud.dice = dice_of(seed, 2);
-    sim->cloud.next_task = 6954227;
+    sim->cloud.tasks.dice = dice_of(seed, 9);
     sim->ledger.dice = dice_of(seed, 3);
     sim->chance = dice_of(seed, 4);
     sim->owner = dice_of(seed, 5);
@@ -82,6 +82,7 @@ static void init(struct sim *sim, uint64_t seed, bool big)
     };
     for (int i = 0; i < sim->world.act_count; i++)
         clock_push(&sim->clock, sim->world.acts[i].at, EVENT_SCRIPT, (uint64_t)i, 0);
+    operators_plan(sim, sim->world.acts[sim->world.act_count - 1].at);
 }
 
 /* The process is gone, drained or crashed: away for a while and back, or over. */
@@ -229,6 +230,9 @@ static bool take_events(struct sim *sim, int64_t until)
             break;
         case EVENT_OUTCOME:
             cloud_outcome(sim, o.number);
+            break;
+        case EVENT_OPERATOR:
+            operator_acts(sim, (int)o.number);
             break;
         }
         if (sim->oracle.broken != RULE_NONE)

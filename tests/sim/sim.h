@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "sim/clock.h"
+#include "sim/cloud.h"
 #include "sim/dice.h"
 #include "sim/oracle.h"
 #include "sim/trace.h"
@@ -32,36 +33,6 @@ enum plant {
     PLANT_DRAIN_ENDS,    /* a drain ends what it should leave in the ledger */
     PLANT_BELIEVE,       /* a clock that is behind is believed */
     PLANT_UNKEPT_SLOT,   /* a slot that the ledger refused is opened all the same */
-};
-
-struct message {
-    size_t record;
-    uint64_t ticket;
-    int host;
-    int rate;        /* per_second when it was sent */
-    int64_t stamp_s; /* X-TC-Timestamp */
-    int64_t deadline_at;
-    int fate;
-    bool acted;
-    bool definite;
-    bool over;
-    int64_t task_id;
-    enum exchange_kind outcome;
-    int http_status;
-    int64_t date_second;
-    char body[320];
-};
-
-struct cloud {
-    struct dice dice;
-    struct message *messages;
-    size_t count;
-    size_t capacity;
-    int in_flight;
-    int64_t locked_until[WORLD_INSTANCES_MAX];
-    int64_t second[WORLD_HOSTS_MAX]; /* the fixed second that is counted */
-    int counted[WORLD_HOSTS_MAX];
-    int64_t next_task;
 };
 
 struct pending_record {
@@ -133,14 +104,6 @@ struct sim {
     bool slot_begun;     /* in the present turn */
     bool over;
 };
-
-/* cloud.c: the transport's twin. */
-struct transport cloud_transport(struct sim *sim);
-void cloud_leave(struct sim *sim, uint64_t index);
-void cloud_arrive(struct sim *sim, uint64_t index, int64_t at);
-void cloud_outcome(struct sim *sim, uint64_t index);
-void cloud_forget(struct sim *sim); /* the process is gone, what has left is on its way */
-void cloud_finish(struct cloud *cloud);
 
 /* ledger.c: the ledger's twin. */
 struct ledger ledger_port(struct sim *sim);

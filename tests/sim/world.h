@@ -20,6 +20,15 @@
 #define WORLD_GENERATIONS_MAX 5
 #define WORLD_ACTS_MAX 48
 
+/* What the API is asked. */
+enum cloud_action {
+    ACTION_BACKUP,    /* ManualBackupInstance; the others only ask */
+    ACTION_TASK_INFO, /* DescribeTaskInfo */
+    ACTION_TASK_LIST, /* DescribeTaskList */
+    ACTION_BACKUPS,   /* DescribeInstanceBackups */
+    CLOUD_ACTIONS,
+};
+
 enum world_kind {
     WORLD_BACKLOG, /* no faults: everything due at once, measured for throughput */
     WORLD_CALM,    /* no faults: measured for lateness */
@@ -65,6 +74,8 @@ struct faults {
     int64_t leave_max_us; /* between send() and the wire */
     int64_t latency_max_us;
     int64_t task_max_us; /* an instance stays locked so long */
+    int task_fails;
+    int64_t list_lag_max_us; /* between the beginning of a task and its standing in a list */
     int64_t ledger_max_us;
     int ledger_refuses; /* append() fails */
     int ledger_fails;   /* a negative answer comes later */
@@ -119,6 +130,8 @@ const char *world_schedule_name(int schedule);
 void world_instance_id(int instance, char ret[MODEL_INSTANCE_ID_MAX]);
 const char *world_host_url(int host);
 int world_find_host(const char *url);
+const char *world_action_name(enum cloud_action action);
+int world_find_action(const char *name); /* -1: none */
 
 /* Builds the frozen config of a generation; aborts when memory is short. */
 struct config *world_config(const struct world *world, int generation);

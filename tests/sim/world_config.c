@@ -34,6 +34,22 @@ int world_find_host(const char *url)
     return -1;
 }
 
+static const char *const actions[CLOUD_ACTIONS] = {"ManualBackupInstance", "DescribeTaskInfo",
+                                                   "DescribeTaskList", "DescribeInstanceBackups"};
+
+const char *world_action_name(enum cloud_action action)
+{
+    return actions[action];
+}
+
+int world_find_action(const char *name)
+{
+    for (int i = 0; i < CLOUD_ACTIONS; i++)
+        if (strcmp(actions[i], name) == 0)
+            return i;
+    return -1;
+}
+
 static const char *keep(struct config *config, const char *text)
 {
     const char *kept;
