@@ -22,6 +22,8 @@
  */
 #include "base/json.h"
 
+#include "base/secret.h"
+
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>
@@ -117,6 +119,7 @@ int json_read(struct json *json, const char *bytes, size_t length, struct errtex
     if (outcome == 0)
         outcome = parse(text, length, &root, err);
     if (outcome != 0) {
+        secret_wipe(text, length);
         cJSON_free(text);
         return outcome;
     }
@@ -124,10 +127,22 @@ int json_read(struct json *json, const char *bytes, size_t length, struct errtex
     return 0;
 }
 
+/* Some answers hold keys: no text of any stays behind. */
+static void wipe_strings(const cJSON *item)
+{
+    for (; item != NULL; item = item->next) {
+        if (cJSON_IsString(item) && item->valuestring != NULL)
+            secret_wipe(item->valuestring, strlen(item->valuestring));
+        wipe_strings(item->child);
+    }
+}
+
 void json_finish(struct json *json)
 {
-    if (json == NULL)
+    if (json == NULL || json->text == NULL)
         return;
+    wipe_strings(json->root);
+    secret_wipe(json->text, strlen(json->text));
     cJSON_Delete(json->root);
     cJSON_free(json->text);
     *json = (struct json){.text = NULL, .root = NULL};

@@ -2,7 +2,8 @@
  * Outside JSON, read strictly: cJSON's tree behind accessors that do not let doubt through.
  *
  * json_read checks and reads a whole text and owns what it makes; a value is a place in it, valid
- * until json_finish, and passed as it is. The outside's text is not needed afterwards.
+ * until json_finish, which wipes all texts, and passed as it is. The outside's text is not needed
+ * afterwards.
  *
  * Refused beyond what cJSON refuses: a zero byte or any other control character that is no blank,
  * a byte order mark, anything behind the value, malformed \u escapes, more than JSON_DEPTH_MAX

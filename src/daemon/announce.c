@@ -140,6 +140,7 @@ void daemon_say_counts(struct daemon *daemon, const char *name)
 void daemon_say_keys(struct daemon *daemon)
 {
     struct event e = event_make(EVENT_NOTICE, "credentials_refreshed");
+    event_text(&e, "provider", credentials_provider_name(daemon->credentials));
     event_text(&e, "source", credentials_origin(daemon->credentials));
     daemon_write_event(daemon, &e);
 }

@@ -200,6 +200,9 @@ int daemon_start(struct daemon *daemon, struct errtext *err)
     if (r < 0)
         return errtext_set(err, r, "the log cannot be opened: %s", strerrordesc_np(-r));
     daemon_say_started(daemon);
+    if (!credentials_are_locked(daemon->credentials))
+        daemon_say_warning(daemon, "the keys' memory cannot be locked (RLIMIT_MEMLOCK) and may be "
+                                   "swapped out; raise LimitMEMLOCK=");
     daemon_say_keys(daemon);
     r = open_ports(daemon, err);
     if (r == 0)

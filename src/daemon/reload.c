@@ -60,8 +60,7 @@ static int take_config(struct daemon *daemon, struct config *config, struct errt
 
 int daemon_read_keys(struct daemon *daemon, const struct config *config, struct errtext *err)
 {
-    return credentials_read(daemon->credentials, config->provider, config->credentials_file,
-                            config->profile, err);
+    return credentials_read(daemon->credentials, &config->credentials, err);
 }
 
 /* Reads the file anew and says what it thinks of it. Outcomes: as config_system_load(). */

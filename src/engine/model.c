@@ -38,8 +38,7 @@ int config_create(struct config **ret)
     config->references = 1;
     config->strings = strings;
     config->language = "en-US";
-    config->provider = CREDENTIALS_AUTO;
-    config->profile = "default";
+    config->credentials.profile = "default";
     config->per_second = 20;
     config->burst = 1;
     config->connect_timeout_us = 5 * US_PER_SECOND;

@@ -73,9 +73,16 @@ struct schedule {
 };
 
 enum credentials_provider {
-    CREDENTIALS_AUTO, /* environment, then file */
+    CREDENTIALS_AUTO, /* the first that has keys */
     CREDENTIALS_ENV,
     CREDENTIALS_FILE,
+    CREDENTIALS_SYSTEMD,
+};
+
+struct credentials_settings {
+    enum credentials_provider provider;
+    const char *file;    /* NULL: the default places */
+    const char *profile; /* "default" */
 };
 
 enum log_target {
@@ -96,9 +103,7 @@ struct config {
     const char *language; /* "en-US" or "zh-CN" */
     const char *proxy;    /* NULL: none, whatever the environment says */
     const char *ca_file;  /* NULL: the system's */
-    enum credentials_provider provider;
-    const char *credentials_file; /* NULL: the default places */
-    const char *profile;          /* "default" */
+    struct credentials_settings credentials;
     int32_t per_second;
     int32_t burst;
     int64_t connect_timeout_us;

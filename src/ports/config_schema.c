@@ -19,7 +19,7 @@ static const struct word providers[] = {
     {"auto", CREDENTIALS_AUTO, false},
     {"env", CREDENTIALS_ENV, false},
     {"file", CREDENTIALS_FILE, false},
-    {"systemd", 0, true},
+    {"systemd", CREDENTIALS_SYSTEMD, false},
     {"cvm-role", 0, true},
     {"assume-role", 0, true},
     {"tke-oidc", 0, true},
@@ -28,10 +28,10 @@ static const struct word providers[] = {
 static const struct rule credentials_rules[] = {
     [CREDENTIALS_PROVIDER] = {.key = "provider",
                               .kind = RULE_WORD,
-                              IN_CONFIG(provider),
+                              IN_CONFIG(credentials.provider),
                               .words = providers},
-    [CREDENTIALS_PATH] = {.key = "file", .kind = RULE_PATH, IN_CONFIG(credentials_file)},
-    {.key = "profile", .kind = RULE_TEXT, IN_CONFIG(profile)},
+    [CREDENTIALS_PATH] = {.key = "file", .kind = RULE_PATH, IN_CONFIG(credentials.file)},
+    {.key = "profile", .kind = RULE_TEXT, IN_CONFIG(credentials.profile)},
 };
 const struct section section_credentials = {"credentials.", "credentials", credentials_rules,
                                             COUNT(credentials_rules)};

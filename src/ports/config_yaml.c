@@ -26,10 +26,12 @@ static void check_together(struct reader *r, const struct section_given *credent
         report_error(r, burst, "rate_limit.burst is %d; it must be 1 to per_second, which is %d",
                      config->burst, config->per_second);
     const struct tree_node *path = section_value(r, credentials, CREDENTIALS_PATH);
-    if (path != NULL && config->provider == CREDENTIALS_ENV)
+    bool env = config->credentials.provider == CREDENTIALS_ENV;
+    if (path != NULL && (env || config->credentials.provider == CREDENTIALS_SYSTEMD))
         report_error(r, path,
-                     "credentials.file is not read with provider env; write provider: file or "
-                     "remove it");
+                     "credentials.file is not read with provider %s; write provider: file or "
+                     "remove it",
+                     env ? "env" : "systemd");
 }
 
 /* The file's own time zone, for the schedules that name none. */

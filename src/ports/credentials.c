@@ -6,26 +6,26 @@
 
 #include "base/text.h"
 #include "ports/credentials_source.h"
+#include "ports/locked_memory.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define PATH_SIZE 4096
 
 struct credentials {
     struct found_keys env;
     int env_outcome;
     struct errtext env_text;
+    struct found_keys found; /* while a source is read */
     struct keys keys;
     bool has_keys;
-    char origin[PATH_SIZE];
+    enum credentials_provider served_by;
+    char origin[SOURCE_PATH_MAX];
     struct errtext last;
 };
 
 int credentials_create(struct credentials **ret)
 {
-    struct credentials *c = calloc(1, sizeof *c);
+    struct credentials *c = locked_take(sizeof *c);
     if (c == NULL)
         return -ENOMEM;
     c->env_outcome = credentials_env_take(&c->env, &c->env_text);
@@ -36,53 +36,16 @@ int credentials_create(struct credentials **ret)
 
 void credentials_destroy(struct credentials *c)
 {
-    if (c == NULL)
-        return;
-    secret_wipe(c, sizeof *c);
-    free(c);
+    locked_give(c, sizeof *c);
 }
 
-/* $HOME/.tencentcloud/credentials; false without a home. */
-static bool home_file(char path[PATH_SIZE])
+bool credentials_are_locked(const struct credentials *c)
 {
-    const char *home = getenv("HOME");
-    if (home == NULL || home[0] == '\0')
-        return false;
-    struct text t = text_over(path, PATH_SIZE);
-    text_addf(&t, "%s/.tencentcloud/credentials", home);
-    return !t.cut;
+    return locked_memory_held(sizeof *c);
 }
 
-/* Reads the file that is named, or else the first of the usual ones. `path` tells which. */
-static int read_file(const char *file, const char *profile, struct found_keys *keys,
-                     char path[PATH_SIZE], struct errtext *err)
+static void use_keys(struct credentials *c, const struct found_keys *found)
 {
-    const char *named = file != NULL ? file : getenv("TENCENTCLOUD_CREDENTIALS_FILE");
-    struct text t = text_over(path, PATH_SIZE);
-    if (named != NULL && named[0] != '\0') {
-        text_add(&t, named);
-        return t.cut ? errtext_set(err, -ENAMETOOLONG, "the path of the credentials is too long")
-                     : credentials_file_read(path, profile, keys, err);
-    }
-    int outcome = SOURCE_ABSENT;
-    if (home_file(path))
-        outcome = credentials_file_read(path, profile, keys, err);
-    if (outcome != SOURCE_ABSENT)
-        return outcome;
-    t = text_over(path, PATH_SIZE);
-    text_add(&t, "/etc/tencentcloud/credentials");
-    outcome = credentials_file_read(path, profile, keys, err);
-    if (outcome != SOURCE_ABSENT)
-        return outcome;
-    return errtext_set(err, outcome,
-                       "none of $TENCENTCLOUD_CREDENTIALS_FILE, ~/.tencentcloud/credentials and "
-                       "/etc/tencentcloud/credentials is there");
-}
-
-static void use_keys(struct credentials *c, const struct found_keys *found, const char *origin)
-{
-    struct text t = text_over(c->origin, sizeof c->origin);
-    text_add(&t, origin);
     if (c->has_keys && strcmp(c->keys.id, found->id) == 0 && secret_equal(&c->keys.key, &found->key)
         && secret_equal(&c->keys.token, &found->token))
         return;
@@ -93,40 +56,77 @@ static void use_keys(struct credentials *c, const struct found_keys *found, cons
     c->has_keys = true;
 }
 
-static int read_into(struct credentials *c, enum credentials_provider provider, const char *file,
-                     const char *profile, struct found_keys *found, struct errtext *err)
+/* Outcomes: 0 with the origin in `path`; SOURCE_ABSENT and negative with a text. */
+static int read_one(struct credentials *c, enum credentials_provider provider,
+                    const struct credentials_settings *settings, char *path, struct errtext *err)
 {
-    bool env = provider == CREDENTIALS_ENV
-               || (provider == CREDENTIALS_AUTO && c->env_outcome != SOURCE_ABSENT);
-    if (env && c->env_outcome != 0)
-        return errtext_set(err, c->env_outcome, "%s", c->env_text.text);
-    if (env) {
-        use_keys(c, &c->env, "environment");
+    struct text t = text_over(path, SOURCE_PATH_MAX);
+    switch (provider) {
+    case CREDENTIALS_ENV:
+        if (c->env_outcome != 0)
+            return errtext_set(err, c->env_outcome, "%s", c->env_text.text);
+        c->found = c->env;
+        text_add(&t, "environment");
         return 0;
+    case CREDENTIALS_FILE:
+        return credentials_file_find(settings->file, settings->profile, &c->found, path, err);
+    case CREDENTIALS_SYSTEMD:
+        return credentials_systemd_read(settings->profile, &c->found, path, err);
+    case CREDENTIALS_AUTO:
+        break;
     }
-    char path[PATH_SIZE];
-    int outcome = read_file(file, profile, found, path, err);
-    if (outcome == 0)
-        use_keys(c, found, path);
-    else if (outcome == SOURCE_ABSENT && provider == CREDENTIALS_AUTO)
-        return errtext_prefix(err, outcome, "no keys: %s", c->env_text.text);
-    return outcome;
+    return errtext_set(err, SOURCE_ABSENT, "no keys");
 }
 
-int credentials_read(struct credentials *c, enum credentials_provider provider, const char *file,
-                     const char *profile, struct errtext *err)
+/* What is given to this very service comes before what the host has for everyone. */
+static int read_first(struct credentials *c, const struct credentials_settings *settings,
+                      enum credentials_provider *ret, char *path, struct errtext *err)
 {
-    struct found_keys *found = calloc(1, sizeof *found);
-    if (found == NULL)
-        return errtext_set(err, CREDENTIALS_UNUSABLE, "no memory for the keys");
+    static const enum credentials_provider order[] = {CREDENTIALS_ENV, CREDENTIALS_SYSTEMD,
+                                                      CREDENTIALS_FILE};
+    struct errtext all = {"no keys"};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        struct errtext why = {""};
+        found_keys_finish(&c->found);
+        *ret = order[i];
+        int outcome = read_one(c, order[i], settings, path, &why);
+        if (outcome != SOURCE_ABSENT)
+            return outcome == 0 ? 0 : errtext_set(err, outcome, "%s", why.text);
+        (void)errtext_prefix(&why, 0, "%s", all.text);
+        all = why;
+    }
+    return errtext_set(err, SOURCE_ABSENT, "%s", all.text);
+}
+
+int credentials_read(struct credentials *c, const struct credentials_settings *settings,
+                     struct errtext *err)
+{
+    char path[SOURCE_PATH_MAX] = "";
     struct errtext why = {""};
-    int outcome = read_into(c, provider, file, profile, found, &why);
-    found_keys_finish(found);
-    free(found);
+    enum credentials_provider provider = settings->provider;
+    int outcome = provider == CREDENTIALS_AUTO ? read_first(c, settings, &provider, path, &why)
+                                               : read_one(c, provider, settings, path, &why);
+    if (outcome == 0) {
+        use_keys(c, &c->found);
+        c->served_by = provider;
+        memcpy(c->origin, path, sizeof c->origin);
+    }
+    found_keys_finish(&c->found);
     if (outcome == 0)
         return 0;
     c->last = why;
     return errtext_set(err, CREDENTIALS_UNUSABLE, "%s", why.text);
+}
+
+const char *credentials_provider_name(const struct credentials *c)
+{
+    static const char *const names[] = {
+        [CREDENTIALS_AUTO] = "",
+        [CREDENTIALS_ENV] = "env",
+        [CREDENTIALS_FILE] = "file",
+        [CREDENTIALS_SYSTEMD] = "systemd",
+    };
+    return names[c->served_by];
 }
 
 const char *credentials_origin(const struct credentials *c)

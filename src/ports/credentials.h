@@ -1,7 +1,16 @@
 /*
- * Keys from the environment and from files in INI form; the keyring of engine/ports.h.
+ * The keys, wherever they are from; the keyring of engine/ports.h. One file a source:
  *
- * No text ever holds a key or a token, and no id.
+ *   env       TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY; a token by any of its three names
+ *             (TENCENTCLOUD_TOKEN, TENCENTCLOUD_SESSION_TOKEN, TENCENTCLOUD_SECURITY_TOKEN)
+ *   file      the named file, else $TENCENTCLOUD_CREDENTIALS_FILE, else the first that exists of
+ *             ~/.tencentcloud/credentials, /etc/tencentcloud/credentials (INI) and
+ *             ~/.tccli/PROFILE.credential (JSON)
+ *   systemd   $CREDENTIALS_DIRECTORY: secret-id, secret-key and token, or an INI file credentials
+ *   auto      env, systemd, file: the first that is there; one that is there and not fit for use
+ *             is an error and not passed over
+ *
+ * Keys lie in locked, wiped memory. No text ever holds a key or a token, and no id.
  */
 #pragma once
 
@@ -9,12 +18,13 @@
 #include "engine/model.h"
 #include "engine/ports.h"
 
+#include <stdbool.h>
+
 struct credentials;
 
 /*
- * Takes the keys out of the environment and wipes them there (TENCENTCLOUD_SECRET_ID,
- * TENCENTCLOUD_SECRET_KEY and the token's three names), so that neither /proc/PID/environ nor a
- * child shows them. Once, before the first thread. Wipes whatever the configuration says later.
+ * Takes the keys out of the environment and wipes them there, so that neither /proc/PID/environ nor
+ * a child shows them. Once, before the first thread. Wipes whatever the configuration says later.
  * Outcomes: 0, *ret owned by the caller; -ENOMEM.
  */
 int credentials_create(struct credentials **ret) MUST_CHECK;
@@ -22,18 +32,19 @@ void credentials_destroy(struct credentials *credentials); /* wipes */
 
 /*
  * Reads the keys anew: what the environment had at credentials_create(), or the file as it is now.
- *   CREDENTIALS_AUTO   the environment where it had any, else the file
- *   CREDENTIALS_FILE   `file`, else $TENCENTCLOUD_CREDENTIALS_FILE, else the first that exists of
- *                      ~/.tencentcloud/credentials and /etc/tencentcloud/credentials
- * The generation changes when the keys do. On failure the old keys stay.
+ * The generation changes when the keys do. On failure the old keys and settings stay.
  * Outcomes: 0; CREDENTIALS_UNUSABLE with a text: none found, or not fit for use.
  */
 #define CREDENTIALS_UNUSABLE 1
-int credentials_read(struct credentials *credentials, enum credentials_provider provider,
-                     const char *file, const char *profile, struct errtext *err) MUST_CHECK;
+int credentials_read(struct credentials *credentials, const struct credentials_settings *settings,
+                     struct errtext *err) MUST_CHECK;
 
-/* Where the keys are from: "environment", the file's path, "" for none. */
+/* Which source served ("env", "file", ...) and its own name for people; "" for none. */
+const char *credentials_provider_name(const struct credentials *credentials);
 const char *credentials_origin(const struct credentials *credentials);
+
+/* False where the system's limits let no memory be locked: keys could be swapped out. */
+bool credentials_are_locked(const struct credentials *credentials);
 
 /* Borrows `credentials`. Its get() fails while no read has succeeded, with the last text. */
 struct keyring credentials_keyring(struct credentials *credentials);

@@ -1,13 +1,13 @@
 /*
- * Keys of a file in INI form: sections, "name = value" or "name: value", comment lines that begin
- * with # or ;, values with or without quotes, LF or CRLF. Names that are not keys are passed over,
- * since other tools keep their settings there too.
+ * Keys of a file, and where the official tools keep one.
  *
- * The file is opened once and judged by its descriptor: a regular file of ours or of root, closed
- * to group and others, small. Links are followed, since mounted secrets are links; what counts is
- * the file they lead to. The bytes are wiped after use.
+ * A file is opened once and judged by its descriptor: a regular file of ours or of root, closed to
+ * group and others, small. Links are followed, since mounted secrets are links; what counts is the
+ * file they lead to. The bytes lie in locked memory and are wiped after use.
  */
+#include "base/text.h"
 #include "ports/credentials_source.h"
+#include "ports/locked_memory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,167 +19,18 @@
 
 #define KEY_FILE_MAX (64 * 1024)
 
-int found_keys_set(struct found_keys *keys, enum key_part part, const char *name, const char *bytes,
-                   size_t length, struct errtext *err)
+/* ---- one file ---- */
+
+static bool is_open_to_others(const struct stat *status, enum key_file_trust trust)
 {
-    size_t most = part == PART_ID ? TC3_SECRET_ID_MAX : SECRET_MAX;
-    if (length == 0)
-        return errtext_set(err, -EINVAL, "%.60s is empty", name);
-    if (length > most)
-        return errtext_set(err, -EINVAL, "%.60s is longer than %zu bytes", name, most);
-    for (size_t i = 0; i < length; i++)
-        if (bytes[i] <= ' ' || bytes[i] > '~')
-            return errtext_set(err, -EINVAL,
-                               "%.60s holds a blank, a line feed or another character that no key "
-                               "has",
-                               name);
-    if (part == PART_ID) {
-        memcpy(keys->id, bytes, length);
-        keys->id[length] = '\0';
-        return 0;
-    }
-    return secret_set(part == PART_KEY ? &keys->key : &keys->token, bytes, length);
+    mode_t closed = S_IRWXG | S_IRWXO;
+    if (trust == KEY_FILE_SYSTEMD && (status->st_gid == 0 || status->st_gid == getegid()))
+        closed &= ~(mode_t)S_IRGRP;
+    return (status->st_mode & closed) != 0;
 }
 
-void found_keys_finish(struct found_keys *keys)
-{
-    secret_finish(&keys->key);
-    secret_finish(&keys->token);
-    secret_wipe(keys->id, sizeof keys->id);
-}
-
-/* ---- the text ---- */
-
-struct ini {
-    const char *path;
-    const char *profile;
-    struct found_keys *keys;
-    unsigned line;
-    bool any_section;
-    bool inside;  /* the section that is asked for */
-    bool found;   /* it was seen */
-    unsigned has; /* bits of enum key_part */
-};
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static void trim(char **start, char **end)
-{
-    while (*start < *end && is_blank(**start))
-        (*start)++;
-    while (*start < *end && is_blank((*end)[-1]))
-        (*end)--;
-    **end = '\0';
-}
-
-static int part_of(const char *name)
-{
-    static const struct {
-        const char *name;
-        enum key_part part;
-    } rows[] = {
-        {"secret_id", PART_ID},        {"secret_key", PART_KEY},       {"token", PART_TOKEN},
-        {"session_token", PART_TOKEN}, {"security_token", PART_TOKEN},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return (int)rows[i].part;
-    return -1;
-}
-
-static int read_section(struct ini *ini, char *start, char *end, struct errtext *err)
-{
-    if (end[-1] != ']')
-        return errtext_set(err, -EINVAL, "%.200s:%u: a section has no ]", ini->path, ini->line);
-    start++;
-    end--;
-    trim(&start, &end);
-    ini->any_section = true;
-    ini->inside = strcmp(start, ini->profile) == 0;
-    ini->found = ini->found || ini->inside;
-    return 0;
-}
-
-static int read_setting(struct ini *ini, char *start, char *end, struct errtext *err)
-{
-    char *equals = strpbrk(start, "=:");
-    if (equals == NULL)
-        return errtext_set(err, -EINVAL, "%.200s:%u: not [section], a comment or name = value",
-                           ini->path, ini->line);
-    if (!ini->any_section)
-        return errtext_set(err, -EINVAL, "%.200s:%u: a setting before the first [section]",
-                           ini->path, ini->line);
-    if (!ini->inside)
-        return 0;
-    char *name = start;
-    char *name_end = equals;
-    char *value = equals + 1;
-    trim(&name, &name_end);
-    trim(&value, &end);
-    int part = part_of(name);
-    if (part < 0)
-        return 0;
-    if ((ini->has & 1U << part) != 0)
-        return errtext_set(err, -EINVAL, "%.200s:%u: %s is given twice in [%.64s]; keep one",
-                           ini->path, ini->line, name, ini->profile);
-    ini->has |= 1U << part;
-    size_t length = (size_t)(end - value);
-    if (length >= 2 && (value[0] == '"' || value[0] == '\'') && value[length - 1] == value[0]) {
-        value++;
-        length -= 2;
-    }
-    if (part == PART_TOKEN && length == 0)
-        return 0; /* other tools write it empty for keys without one */
-    int outcome = found_keys_set(ini->keys, (enum key_part)part, name, value, length, err);
-    return outcome == 0 ? 0 : errtext_prefix(err, outcome, "%.200s:%u", ini->path, ini->line);
-}
-
-static int read_line(struct ini *ini, char *start, char *end, struct errtext *err)
-{
-    trim(&start, &end);
-    if (start == end || *start == '#' || *start == ';')
-        return 0;
-    if (*start == '[')
-        return read_section(ini, start, end, err);
-    if (*start == '{' && !ini->any_section)
-        return errtext_set(err, -EINVAL,
-                           "%.200s is JSON; write [default] and secret_id = and secret_key = in "
-                           "lines of their own",
-                           ini->path);
-    return read_setting(ini, start, end, err);
-}
-
-int credentials_file_parse(char *bytes, size_t length, const char *path, const char *profile,
-                           struct found_keys *ret, struct errtext *err)
-{
-    struct ini ini = {.path = path, .profile = profile, .keys = ret};
-    if (memchr(bytes, '\0', length) != NULL)
-        return errtext_set(err, -EINVAL, "%.200s is not a text file", path);
-    char *end = bytes + length;
-    for (char *line = bytes; line < end;) {
-        char *feed = memchr(line, '\n', (size_t)(end - line));
-        char *line_end = feed != NULL ? feed : end;
-        ini.line++;
-        int outcome = read_line(&ini, line, line_end, err);
-        if (outcome != 0)
-            return outcome;
-        line = line_end + 1;
-    }
-    if (!ini.found)
-        return errtext_set(err, -EINVAL, "%.200s has no section [%.64s]", path, profile);
-    for (int part = PART_ID; part <= PART_KEY; part++)
-        if ((ini.has & 1U << part) == 0)
-            return errtext_set(err, -EINVAL, "%.200s has no %s in [%.64s]", path,
-                               part == PART_ID ? "secret_id" : "secret_key", profile);
-    return 0;
-}
-
-/* ---- the file ---- */
-
-static int judge(const struct stat *status, const char *path, struct errtext *err)
+static int judge(const struct stat *status, const char *path, enum key_file_trust trust,
+                 struct errtext *err)
 {
     if (!S_ISREG(status->st_mode))
         return errtext_set(err, -EINVAL, "%.200s is not a regular file", path);
@@ -187,7 +38,7 @@ static int judge(const struct stat *status, const char *path, struct errtext *er
         return errtext_set(err, -EPERM,
                            "%.200s belongs to user %u, neither this program's nor root; chown it",
                            path, (unsigned)status->st_uid);
-    if ((status->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    if (is_open_to_others(status, trust))
         return errtext_set(err, -EPERM,
                            "%.200s is open to others (mode %04o); close it: chmod 600 %.200s", path,
                            (unsigned)(status->st_mode & 07777), path);
@@ -196,10 +47,9 @@ static int judge(const struct stat *status, const char *path, struct errtext *er
     return 0;
 }
 
-/* Outcomes: 0; negative errno with a text. A NUL has room behind the last byte. */
 static int read_bytes(int fd, const char *path, char **ret, size_t *ret_length, struct errtext *err)
 {
-    char *bytes = malloc(KEY_FILE_MAX + 1);
+    char *bytes = locked_take(KEY_FILE_MAX + 1);
     if (bytes == NULL)
         return errtext_set(err, -ENOMEM, "no memory for %.200s", path);
     size_t length = 0;
@@ -210,9 +60,8 @@ static int read_bytes(int fd, const char *path, char **ret, size_t *ret_length, 
         if (n > 0) {
             length += (size_t)n;
         } else if (errno != EINTR) {
-            int outcome = errtext_set(err, -errno, "%.200s: %s", path, strerror(errno));
-            secret_wipe(bytes, KEY_FILE_MAX);
-            free(bytes);
+            int outcome = errtext_set(err, -errno, "%.200s: %s", path, strerrordesc_np(errno));
+            key_file_release(bytes, length);
             return outcome;
         }
     }
@@ -221,28 +70,99 @@ static int read_bytes(int fd, const char *path, char **ret, size_t *ret_length, 
     return 0;
 }
 
-int credentials_file_read(const char *path, const char *profile, struct found_keys *ret,
-                          struct errtext *err)
+int key_file_read(const char *path, enum key_file_trust trust, char **ret, size_t *ret_length,
+                  struct errtext *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return errtext_set(err, SOURCE_ABSENT, "%.200s does not exist", path);
     if (fd < 0)
-        return errtext_set(err, -errno, "%.200s: %s", path, strerror(errno));
+        return errtext_set(err, -errno, "%.200s: %s", path, strerrordesc_np(errno));
     struct stat status;
+    int outcome = fstat(fd, &status) != 0
+                      ? errtext_set(err, -errno, "%.200s: %s", path, strerrordesc_np(errno))
+                      : judge(&status, path, trust, err);
+    if (outcome == 0)
+        outcome = read_bytes(fd, path, ret, ret_length, err);
+    (void)close(fd);
+    return outcome;
+}
+
+void key_file_release(char *bytes, size_t length)
+{
+    (void)length;
+    locked_give(bytes, KEY_FILE_MAX + 1);
+}
+
+int credentials_file_parse(char *bytes, size_t length, const char *path, const char *profile,
+                           struct found_keys *ret, struct errtext *err)
+{
+    size_t at = 0;
+    while (at < length && (bytes[at] == ' ' || (bytes[at] >= '\t' && bytes[at] <= '\r')))
+        at++;
+    if (at < length && bytes[at] == '{')
+        return credentials_tccli_parse(bytes, length, path, ret, err);
+    return credentials_ini_parse(bytes, length, path, profile, ret, err);
+}
+
+int credentials_file_read(const char *path, const char *profile, struct found_keys *ret,
+                          struct errtext *err)
+{
     char *bytes = NULL;
     size_t length = 0;
-    int outcome = fstat(fd, &status) != 0
-                      ? errtext_set(err, -errno, "%.200s: %s", path, strerror(errno))
-                      : judge(&status, path, err);
-    if (outcome == 0)
-        outcome = read_bytes(fd, path, &bytes, &length, err);
-    (void)close(fd);
+    int outcome = key_file_read(path, KEY_FILE_CLOSED, &bytes, &length, err);
     if (outcome != 0)
         return outcome;
     assert(bytes != NULL);
     outcome = credentials_file_parse(bytes, length, path, profile, ret, err);
-    secret_wipe(bytes, KEY_FILE_MAX + 1);
-    free(bytes);
+    key_file_release(bytes, length);
     return outcome;
+}
+
+/* ---- the usual places ---- */
+
+enum place {
+    PLACE_HOME,
+    PLACE_ETC,
+    PLACE_TCCLI,
+    PLACES,
+};
+
+/* False where there is no such place: no home, or a profile that is no file's name. */
+static bool place_path(enum place place, const char *profile, char *ret)
+{
+    const char *home = getenv("HOME");
+    struct text t = text_over(ret, SOURCE_PATH_MAX);
+    if (place == PLACE_ETC)
+        text_add(&t, "/etc/tencentcloud/credentials");
+    else if (home == NULL || home[0] == '\0')
+        return false;
+    else if (place == PLACE_HOME)
+        text_addf(&t, "%s/.tencentcloud/credentials", home);
+    else if (strchr(profile, '/') == NULL)
+        text_addf(&t, "%s/.tccli/%s.credential", home, profile);
+    return t.length > 0 && !t.cut;
+}
+
+int credentials_file_find(const char *file, const char *profile, struct found_keys *ret,
+                          char *ret_path, struct errtext *err)
+{
+    const char *named = file != NULL ? file : getenv("TENCENTCLOUD_CREDENTIALS_FILE");
+    if (named != NULL && named[0] != '\0') {
+        struct text t = text_over(ret_path, SOURCE_PATH_MAX);
+        text_add(&t, named);
+        return t.cut ? errtext_set(err, -ENAMETOOLONG, "the path of the credentials is too long")
+                     : credentials_file_read(ret_path, profile, ret, err);
+    }
+    for (enum place place = PLACE_HOME; place < PLACES; place++) {
+        if (!place_path(place, profile, ret_path))
+            continue;
+        int outcome = credentials_file_read(ret_path, profile, ret, err);
+        if (outcome != SOURCE_ABSENT)
+            return outcome;
+    }
+    return errtext_set(err, SOURCE_ABSENT,
+                       "none of $TENCENTCLOUD_CREDENTIALS_FILE, ~/.tencentcloud/credentials, "
+                       "/etc/tencentcloud/credentials and ~/.tccli/%.64s.credential is there",
+                       profile);
 }

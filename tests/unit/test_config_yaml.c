@@ -129,9 +129,9 @@ static void a_full_file_becomes_its_config(void **state)
     assert_string_equal(c->language, "zh-CN");
     assert_string_equal(c->proxy, "http://proxy:3128");
     assert_string_equal(c->ca_file, "/etc/ca.pem");
-    assert_int_equal(c->provider, CREDENTIALS_FILE);
-    assert_string_equal(c->credentials_file, "/k");
-    assert_string_equal(c->profile, "backup");
+    assert_int_equal(c->credentials.provider, CREDENTIALS_FILE);
+    assert_string_equal(c->credentials.file, "/k");
+    assert_string_equal(c->credentials.profile, "backup");
     assert_int_equal(c->per_second, 10);
     assert_int_equal(c->burst, 2);
     assert_int_equal(c->connect_timeout_us, 250000);
@@ -381,7 +381,8 @@ static void keys_that_are_wrong(void **state)
          "F:2:100: retry_failed is not supported yet; remove it\n"},
         {"region: ap-x\nlog: {target: journal}\ncredentials: {provider: cvm-role}\n" TAIL,
          "F:2:15: log.target journal is not supported yet; write auto, syslog or stderr\n"
-         "F:3:25: credentials.provider cvm-role is not supported yet; write auto, env or file\n"},
+         "F:3:25: credentials.provider cvm-role is not supported yet; write auto, env, file or "
+         "systemd\n"},
         {"region: ap-x\nsecret_id: AKIDdoNotShow\ncredentials: {secretKey: doNotShow, Token: "
          "doNotShow}\n" TAIL,
          "F:2:1: secret_id: secrets do not belong in this file; put them into the environment or a "

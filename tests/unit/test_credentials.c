@@ -54,8 +54,20 @@ static void files_are_read_as_written(void **state)
          "F:2: secret_key holds a blank, a line feed or another character that no key has", NULL},
         {"[default]\nsecret_key=" KEY "\xC3\xA9\n", "default",
          "F:2: secret_key holds a blank, a line feed or another character that no key has", NULL},
-        {"{\"secretId\": \"" ID "\"}", "default",
-         "F is JSON; write [default] and secret_id = and secret_key = in lines of their own", NULL},
+        {" {\"secretId\": \"" ID "\", \"secretKey\": \"" KEY "\", \"token\": \"" TOKEN "\"}\n",
+         "other", NULL, TOKEN},
+        {"{\"secretId\": \"" ID "\", \"secretKey\": \"" KEY "\", \"token\": null}", "default", NULL,
+         ""},
+        {"{\"secretId\": \"" ID "\", \"secretKey\": \"" KEY "\", \"token\": \"\"}", "default", NULL,
+         ""},
+        {"{\"secretId\": \"" ID "\"}", "default", "F: there is no secretKey", NULL},
+        {"{\"secretId\": \"" ID "\", \"secretId\": \"x\"}", "default", "F: secretId is given twice",
+         NULL},
+        {"{\"secretId\": 7}", "default", "F: secretId is not a text", NULL},
+        {"{\"secretId\": \"" ID "\", \"secretKey\": \"" KEY "\\n\"}", "default",
+         "F: secretKey holds a blank, a line feed or another character that no key has", NULL},
+        {"{\"secretId\": \"" ID "\", \"secretKey\": \"" KEY, "default",
+         "F: not JSON at byte 51 of 73", NULL},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         static struct found_keys keys;
@@ -210,6 +222,13 @@ static void links_count_as_what_they_lead_to(void **state)
     (void)unlink(path);
 }
 
+static int read_keys(struct credentials *c, enum credentials_provider provider, const char *file,
+                     struct errtext *err)
+{
+    const struct credentials_settings settings = {provider, file, "default"};
+    return credentials_read(c, &settings, err);
+}
+
 static void generations_follow_the_keys(void **state)
 {
     (void)state;
@@ -220,31 +239,29 @@ static void generations_follow_the_keys(void **state)
     struct keyring ring = credentials_keyring(c);
     assert_int_equal(ring.get(ring.context, &keys, &err), -ENOENT);
 
-    assert_int_equal(credentials_read(c, CREDENTIALS_FILE, path, "default", &err),
-                     CREDENTIALS_UNUSABLE);
+    assert_int_equal(read_keys(c, CREDENTIALS_FILE, path, &err), CREDENTIALS_UNUSABLE);
     assert_int_equal(ring.get(ring.context, &keys, &err), -ENOENT);
     assert_non_null(strstr(err.text, "does not exist"));
 
     write_file(KEY, 0600);
-    assert_int_equal(credentials_read(c, CREDENTIALS_FILE, path, "default", &err), 0);
+    assert_int_equal(read_keys(c, CREDENTIALS_FILE, path, &err), 0);
     assert_int_equal(ring.get(ring.context, &keys, &err), 0);
     uint64_t first = keys->generation;
     assert_string_equal(keys->key.bytes, KEY);
     assert_string_equal(credentials_origin(c), path);
 
-    assert_int_equal(credentials_read(c, CREDENTIALS_AUTO, path, "default", &err), 0);
+    assert_int_equal(read_keys(c, CREDENTIALS_AUTO, path, &err), 0);
     assert_int_equal(ring.get(ring.context, &keys, &err), 0);
     assert_int_equal(keys->generation, first);
 
     write_file("other", 0600);
-    assert_int_equal(credentials_read(c, CREDENTIALS_FILE, path, "default", &err), 0);
+    assert_int_equal(read_keys(c, CREDENTIALS_FILE, path, &err), 0);
     assert_int_equal(ring.get(ring.context, &keys, &err), 0);
     assert_true(keys->generation != first);
     assert_string_equal(keys->key.bytes, "other");
 
     write_file("third", 0644); /* refused: the old keys stay */
-    assert_int_equal(credentials_read(c, CREDENTIALS_FILE, path, "default", &err),
-                     CREDENTIALS_UNUSABLE);
+    assert_int_equal(read_keys(c, CREDENTIALS_FILE, path, &err), CREDENTIALS_UNUSABLE);
     assert_non_null(strstr(err.text, "chmod 600"));
     assert_int_equal(ring.get(ring.context, &keys, &err), 0);
     assert_string_equal(keys->key.bytes, "other");
@@ -306,8 +323,8 @@ static int child_takes_all(void)
     EXPECT(!is_shown("doNotShow") && !is_shown(ID));
     EXPECT(is_shown("KEPT=1"));
     EXPECT(strcmp(getenv("TENCENTCLOUD_SECRET_KEY"), "") == 0);
-    EXPECT(credentials_read(c, CREDENTIALS_AUTO, NULL, "default", &err) == 0);
-    EXPECT(credentials_read(c, CREDENTIALS_ENV, NULL, "default", &err) == 0); /* a reload */
+    EXPECT(read_keys(c, CREDENTIALS_AUTO, NULL, &err) == 0);
+    EXPECT(read_keys(c, CREDENTIALS_ENV, NULL, &err) == 0); /* a reload */
     struct keyring ring = credentials_keyring(c);
     EXPECT(ring.get(ring.context, &keys, &err) == 0);
     EXPECT(strcmp(keys->id, ID) == 0 && strcmp(keys->key.bytes, KEY) == 0);
@@ -325,13 +342,131 @@ static int child_is_refused(const char *text)
     struct errtext err = {""};
     EXPECT(credentials_create(&c) == 0);
     EXPECT(!is_shown("doNotShow") && !is_shown(ID));
-    EXPECT(credentials_read(c, CREDENTIALS_ENV, NULL, "default", &err) == CREDENTIALS_UNUSABLE);
+    EXPECT(read_keys(c, CREDENTIALS_ENV, NULL, &err) == CREDENTIALS_UNUSABLE);
     EXPECT(strcmp(err.text, text) == 0);
     EXPECT(strstr(err.text, "doNotShow") == NULL);
     struct keyring ring = credentials_keyring(c);
     EXPECT(ring.get(ring.context, &keys, &err) == -ENOENT);
     credentials_destroy(c);
     return 0;
+}
+
+/* `name` in $CREDENTIALS_DIRECTORY, of mode 0440 as systemd 254 makes it. */
+static void lay(const char *name, const char *bytes, mode_t mode)
+{
+    char file_name[256];
+    (void)snprintf(file_name, sizeof file_name, "%s/%s", getenv("CREDENTIALS_DIRECTORY"), name);
+    if (bytes == NULL) {
+        (void)unlink(file_name);
+        return;
+    }
+    FILE *file = fopen(file_name, "w");
+    if (file == NULL)
+        abort();
+    (void)fputs(bytes, file);
+    if (fclose(file) != 0 || chmod(file_name, mode) != 0)
+        abort();
+}
+
+static int try_systemd(enum credentials_provider provider, struct keys *ret, char text[ERRTEXT_MAX])
+{
+    struct credentials *c;
+    const struct keys *keys;
+    struct errtext err = {""};
+    if (credentials_create(&c) != 0)
+        return -1;
+    int outcome = read_keys(c, provider, NULL, &err);
+    struct keyring ring = credentials_keyring(c);
+    if (outcome == 0 && ring.get(ring.context, &keys, NULL) == 0) {
+        *ret = *keys;
+        if (strcmp(credentials_provider_name(c), "systemd") != 0)
+            outcome = -2;
+    }
+    memcpy(text, err.text, ERRTEXT_MAX);
+    credentials_destroy(c);
+    return outcome;
+}
+
+static int child_has_a_directory(void)
+{
+    static struct keys keys;
+    char text[ERRTEXT_MAX];
+    EXPECT(try_systemd(CREDENTIALS_SYSTEMD, &keys, text) == CREDENTIALS_UNUSABLE);
+    EXPECT(strstr(text, "neither secret-id and secret-key nor credentials") != NULL);
+    lay("secret-id", ID "\n", 0440);
+    EXPECT(try_systemd(CREDENTIALS_SYSTEMD, &keys, text) == CREDENTIALS_UNUSABLE);
+    EXPECT(strstr(text, "has no secret-key") != NULL);
+    lay("secret-key", "  " KEY "\r\n", 0440);
+    EXPECT(try_systemd(CREDENTIALS_SYSTEMD, &keys, text) == 0);
+    EXPECT(strcmp(keys.id, ID) == 0 && strcmp(keys.key.bytes, KEY) == 0);
+    EXPECT(keys.token.length == 0);
+    lay("token", TOKEN, 0400);
+    EXPECT(try_systemd(CREDENTIALS_AUTO, &keys, text) == 0);
+    EXPECT(strcmp(keys.token.bytes, TOKEN) == 0);
+    static const mode_t open_modes[] = {0444, 0460, 0450, 0404};
+    for (size_t i = 0; i < COUNT(open_modes); i++) {
+        lay("secret-key", KEY, open_modes[i]);
+        EXPECT(try_systemd(CREDENTIALS_SYSTEMD, &keys, text) == CREDENTIALS_UNUSABLE);
+        EXPECT(strstr(text, "open to others") != NULL && strstr(text, "doNotShow") == NULL);
+    }
+    lay("secret-key", "", 0440);
+    EXPECT(try_systemd(CREDENTIALS_AUTO, &keys, text) == CREDENTIALS_UNUSABLE);
+    EXPECT(strstr(text, "secret-key is empty") != NULL);
+    lay("secret-id", NULL, 0);
+    lay("secret-key", NULL, 0);
+    lay("token", NULL, 0);
+    lay("credentials", "[default]\nsecret_id=" ID "\nsecret_key=" KEY "\n", 0440);
+    EXPECT(try_systemd(CREDENTIALS_SYSTEMD, &keys, text) == 0);
+    EXPECT(strcmp(keys.key.bytes, KEY) == 0);
+    lay("credentials", NULL, 0);
+    return 0;
+}
+
+static void systemd_hands_keys_over(void **state)
+{
+    (void)state;
+    char variable[128];
+    (void)snprintf(variable, sizeof variable, "CREDENTIALS_DIRECTORY=%s", directory);
+    const char *const variables[] = {variable, NULL};
+    assert_int_equal(run_child("systemd", variables), 0);
+}
+
+/* ~/.tccli/default.credential, and that what is nearer comes first. */
+static int child_has_a_home(void)
+{
+    struct credentials *c;
+    const struct keys *keys;
+    struct errtext err;
+    EXPECT(credentials_create(&c) == 0);
+    EXPECT(read_keys(c, CREDENTIALS_AUTO, NULL, &err) == 0);
+    struct keyring ring = credentials_keyring(c);
+    EXPECT(ring.get(ring.context, &keys, NULL) == 0);
+    EXPECT(strcmp(keys->key.bytes, KEY) == 0);
+    EXPECT(strstr(credentials_origin(c), "/.tccli/default.credential") != NULL);
+    EXPECT(strcmp(credentials_provider_name(c), "file") == 0);
+    credentials_destroy(c);
+    return 0;
+}
+
+static void the_profile_of_tccli_is_found(void **state)
+{
+    (void)state;
+    char home[128];
+    char folder[128];
+    char file_name[256];
+    (void)snprintf(home, sizeof home, "HOME=%s", directory);
+    (void)snprintf(folder, sizeof folder, "%s/.tccli", directory);
+    (void)snprintf(file_name, sizeof file_name, "%s/default.credential", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    FILE *file = fopen(file_name, "w");
+    assert_non_null(file);
+    (void)fputs("{\"secretId\":\"" ID "\",\"secretKey\":\"" KEY "\"}", file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(file_name, 0600), 0);
+    const char *const variables[] = {home, NULL};
+    assert_int_equal(run_child("home", variables), 0);
+    assert_int_equal(unlink(file_name), 0);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 static void the_environment_is_taken_and_wiped(void **state)
@@ -374,7 +509,10 @@ static void half_an_environment_is_refused(void **state)
 int main(int argc, char **argv)
 {
     if (argc == 2)
-        return strcmp(argv[1], "all") == 0 ? child_takes_all() : child_is_refused(argv[1]);
+        return strcmp(argv[1], "all") == 0       ? child_takes_all()
+               : strcmp(argv[1], "systemd") == 0 ? child_has_a_directory()
+               : strcmp(argv[1], "home") == 0    ? child_has_a_home()
+                                                 : child_is_refused(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_read_as_written),
         cmocka_unit_test(long_values_and_binary_are_refused),
@@ -384,6 +522,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(generations_follow_the_keys),
         cmocka_unit_test(the_environment_is_taken_and_wiped),
         cmocka_unit_test(half_an_environment_is_refused),
+        cmocka_unit_test(systemd_hands_keys_over),
+        cmocka_unit_test(the_profile_of_tccli_is_found),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -31,9 +31,9 @@ static void defaults_are_those_of_the_manual(void **state)
     assert_string_equal(config->language, "en-US");
     assert_null(config->proxy);
     assert_null(config->ca_file);
-    assert_null(config->credentials_file);
-    assert_string_equal(config->profile, "default");
-    assert_int_equal(config->provider, CREDENTIALS_AUTO);
+    assert_null(config->credentials.file);
+    assert_string_equal(config->credentials.profile, "default");
+    assert_int_equal(config->credentials.provider, CREDENTIALS_AUTO);
     assert_int_equal(config->per_second, 20);
     assert_int_equal(config->burst, 1);
     assert_int_equal(config->connect_timeout_us, 5 * US_PER_SECOND);
@@ -76,7 +76,7 @@ static void references_are_counted(void **state)
     assert_ptr_equal(config_ref(config), config);
     config_unref(config);
     config_unref(config);
-    assert_string_equal(config->profile, "default"); /* still there */
+    assert_string_equal(config->credentials.profile, "default"); /* still there */
     config_unref(config);
 }
 
