@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define STATUS_NS NS_PER_SECOND
@@ -179,11 +180,15 @@ const char *daemon_describe(const struct daemon *daemon, char buffer[NOTIFY_STAT
     return buffer;
 }
 
-void daemon_tell_status(struct daemon *daemon, struct mono now)
+struct mono daemon_tell_status(struct daemon *daemon, struct mono now)
 {
-    if (mono_diff_ns(now, daemon->status_at) < STATUS_NS)
-        return;
     char buffer[NOTIFY_STATUS_MAX];
+    if (daemon->notify.fd < 0 || strcmp(daemon_describe(daemon, buffer), daemon->status_told) == 0)
+        return MONO_NEVER;
+    if (mono_diff_ns(now, daemon->status_at) < STATUS_NS)
+        return mono_add_ns(daemon->status_at, STATUS_NS);
     daemon->status_at = now;
-    notify_status(&daemon->notify, daemon_describe(daemon, buffer));
+    memcpy(daemon->status_told, buffer, sizeof buffer);
+    notify_status(&daemon->notify, buffer);
+    return MONO_NEVER;
 }

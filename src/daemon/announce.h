@@ -40,5 +40,8 @@ void daemon_say_warning(void *context, const char *line);
 /* One line for systemctl status. Returns `buffer`. */
 const char *daemon_describe(const struct daemon *daemon, char buffer[NOTIFY_STATUS_MAX]);
 
-/* Tells it, at most once a second. */
-void daemon_tell_status(struct daemon *daemon, struct mono now);
+/*
+ * Tells it where it changed, at most once a second. Returns when there is more to tell, or
+ * MONO_NEVER.
+ */
+struct mono daemon_tell_status(struct daemon *daemon, struct mono now) MUST_CHECK;

@@ -16,6 +16,9 @@
 
 #define LOG_FLUSH_NS NS_PER_SECOND
 
+/* What a drain may take beyond requests.timeout: the ledger's last entries. */
+#define DRAIN_MARGIN_NS (30 * NS_PER_SECOND)
+
 /* ---- what the ports say ---- */
 
 static void on_wire(void *context, uint64_t ticket, struct mono at)
@@ -72,6 +75,8 @@ static void begin_drain(struct daemon *daemon, struct now now)
     daemon_write_event(daemon, &e);
     char buffer[NOTIFY_STATUS_MAX];
     daemon->draining = true;
+    daemon->drain_end =
+        mono_add_ns(now.mono, daemon->config->timeout_us * NS_PER_US + DRAIN_MARGIN_NS);
     notify_stopping(&daemon->notify, daemon_describe(daemon, buffer));
     engine_drain(daemon->engine, now);
 }
@@ -94,6 +99,15 @@ static void close_ports(struct daemon *daemon)
 
 /* ---- turns ---- */
 
+/* The signs of life come from here alone: a loop that does not turn is not alive. */
+static struct mono tell_manager(struct daemon *daemon, struct mono now)
+{
+    struct mono next = daemon_tell_status(daemon, now);
+    if (daemon->draining && mono_before(now, daemon->drain_end))
+        next = mono_earlier(next, notify_extend(&daemon->notify, now));
+    return mono_earlier(next, notify_alive(&daemon->notify, now));
+}
+
 static struct loop_wake turn(void *context)
 {
     struct daemon *daemon = context;
@@ -106,11 +120,11 @@ static struct loop_wake turn(void *context)
     if (daemon->draining && engine_is_idle(daemon->engine))
         close_ports(daemon);
     size_t kept = log_writer_flush(daemon->log);
-    daemon_tell_status(daemon, now.mono);
+    struct mono told = tell_manager(daemon, now.mono);
 
     now = clock_now();
     struct wake wake = engine_next_wake(daemon->engine, now);
-    struct mono mono = wake.mono;
+    struct mono mono = mono_earlier(wake.mono, told);
     if (kept > 0)
         mono = mono_earlier(mono, mono_add_ns(now.mono, LOG_FLUSH_NS));
     return (struct loop_wake){wake.wall, mono};

@@ -38,7 +38,9 @@ struct daemon {
     bool drain_wanted;
     bool draining;
     bool closing;          /* the ports were told to close */
+    struct mono drain_end; /* by then a drain has ended; no time is asked for beyond */
     struct mono status_at; /* when STATUS was last told */
+    char status_told[NOTIFY_STATUS_MAX];
 };
 
 /* Reads the configuration; problems go to standard error. Outcomes: an exit code. */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -31,10 +32,30 @@ static int connect_to(const char *path)
     return fd;
 }
 
+/* A whole number of microseconds above 0, else 0. */
+static int64_t read_number(const char *name)
+{
+    const char *value = getenv(name);
+    char *end = NULL;
+    errno = 0;
+    long long number = value == NULL ? 0 : strtoll(value, &end, 10);
+    return number <= 0 || errno != 0 || *end != '\0' ? 0 : number;
+}
+
+/* Half of the manager's time. $WATCHDOG_PID, where it is set, says for whom that is. */
+static int64_t watchdog_ns(void)
+{
+    int64_t us = read_number("WATCHDOG_USEC");
+    if (us == 0 || (getenv("WATCHDOG_PID") != NULL && read_number("WATCHDOG_PID") != getpid()))
+        return 0;
+    return us > INT64_MAX / NS_PER_US ? 0 : us * NS_PER_US / 2;
+}
+
 void notify_init(struct notify *notify)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    notify->fd = path == NULL ? -1 : connect_to(path);
+    *notify = (struct notify){.fd = path == NULL ? -1 : connect_to(path)};
+    notify->alive_ns = notify->fd < 0 ? 0 : watchdog_ns();
 }
 
 void notify_finish(struct notify *notify)
@@ -77,4 +98,29 @@ void notify_stopping(struct notify *notify, const char *status)
 void notify_status(struct notify *notify, const char *status)
 {
     tell(notify, "", status);
+}
+
+struct mono notify_alive(struct notify *notify, struct mono now)
+{
+    if (notify->alive_ns == 0)
+        return MONO_NEVER;
+    if (!mono_before(now, notify->alive_at)) {
+        tell(notify, "WATCHDOG=1", NULL);
+        notify->alive_at = mono_add_ns(now, notify->alive_ns);
+    }
+    return notify->alive_at;
+}
+
+struct mono notify_extend(struct notify *notify, struct mono now)
+{
+    if (notify->fd < 0)
+        return MONO_NEVER;
+    if (!mono_before(now, notify->extend_at)) {
+        char state[48];
+        struct text t = text_over(state, sizeof state);
+        text_addf(&t, "EXTEND_TIMEOUT_USEC=%" PRId64, NOTIFY_EXTEND_SECONDS * US_PER_SECOND);
+        tell(notify, state, NULL);
+        notify->extend_at = mono_add_ns(now, NOTIFY_EXTEND_NS);
+    }
+    return notify->extend_at;
 }

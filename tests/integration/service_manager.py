@@ -3,12 +3,14 @@
 import os
 import socket
 import tempfile
+import time
 
 
 class ServiceManager:
     """A context manager; `environment` is for the daemon."""
 
     def __init__(self, abstract=False):
+        self.seen = []
         self._scratch = tempfile.TemporaryDirectory(prefix="notify-")
         name = os.path.join(self._scratch.name, "notify")
         self.environment = {"NOTIFY_SOCKET": "@" + name if abstract else name}
@@ -22,10 +24,11 @@ class ServiceManager:
         self._socket.close()
         self._scratch.cleanup()
 
-    def wait_for(self, text, timeout=20):
-        """The next message that holds the text; those before it are dropped."""
-        self._socket.settimeout(timeout)
+    def wait_for(self, *texts, timeout=20):
+        """The next message that holds all the texts; `seen` has those before it too."""
+        deadline = time.monotonic() + timeout
         while True:
-            message = self._socket.recv(4096).decode()
-            if text in message:
-                return message
+            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            self.seen.append(self._socket.recv(4096).decode())
+            if all(text in self.seen[-1] for text in texts):
+                return self.seen[-1]

@@ -163,6 +163,41 @@ def test_the_service_manager_is_told(stand_in, abstract):
         daemon.signal(signal.SIGTERM)
         manager.wait_for("STOPPING=1")
         assert daemon.end() == 0
+        assert not any("WATCHDOG" in message for message in manager.seen)
+
+
+def test_signs_of_life(stand_in):
+    """For the watchdog whatever there is to do, of more time while a stop takes long, and a status that never stays old."""
+    cloud = stand_in("--any-instance", "--latency", "1500ms", "--task-time", "0")
+    schedules = {"rare": {"every": "4s", "instances": ["crs-aaaaaaaa"]}}
+    wait_for_phase(4, 3)
+    with ServiceManager() as manager:
+        environment = {**manager.environment, "WATCHDOG_USEC": "500000"}
+        with Daemon(configuration(cloud, schedules), KEYS, environment=environment) as daemon:
+            manager.wait_for("READY=1")
+            for _ in range(3):
+                manager.wait_for("WATCHDOG=1")
+            manager.wait_for("STATUS=Next slot")
+            manager.wait_for("1 in flight")
+            manager.wait_for("0 in flight", "; 1 submitted")
+            manager.wait_for("1 in flight")
+            daemon.signal(signal.SIGTERM)
+            manager.wait_for("STOPPING=1")
+            assert int(manager.wait_for("EXTEND_TIMEOUT_USEC=").split("=")[1]) >= 10_000_000
+            manager.wait_for("WATCHDOG=1")
+            assert daemon.end() == 0
+
+
+def test_a_watchdog_that_is_not_ours(stand_in):
+    cloud = stand_in("--any-instance", "--task-time", "0")
+    with ServiceManager() as manager:
+        environment = {**manager.environment, "WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"}
+        with Daemon(configuration(cloud, ONE), KEYS, environment=environment) as daemon:
+            manager.wait_for("0 in flight", "; 1 submitted")
+            daemon.signal(signal.SIGTERM)
+            manager.wait_for("STOPPING=1")
+            assert daemon.end() == 0
+            assert not any("WATCHDOG" in message for message in manager.seen)
 
 
 def test_keys_are_nowhere_to_be_seen(stand_in):
