@@ -30,7 +30,7 @@ struct transport_request {
     const char *url; /* "https://host[:port]/" */
     const struct tc3_header *headers; /* all headers of ours, Host and Content-Type included */
     size_t header_count;
-    const char *body; /* POST */
+    const char *body; /* POST; NULL: GET */
     size_t body_length;
     int64_t connect_timeout_us;
     int64_t timeout_us; /* of the whole exchange, connecting included */
@@ -40,7 +40,7 @@ struct transport {
     void *context;
 
     /*
-     * Starts one POST. Afterwards exactly one outcome is filed by engine_file_outcome(), except
+     * Starts one exchange. Afterwards exactly one outcome is filed by engine_file_outcome(), except
      * when send() fails; and before it, where the request began to leave, one
      * engine_file_on_wire() with the instant at which its bytes went out. An outcome of
      * EXCHANGE_NOT_SENT proves that nothing left.

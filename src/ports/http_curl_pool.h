@@ -60,6 +60,7 @@ struct http_transfer {
     struct curl_slist headers[TRANSPORT_HEADERS_MAX + 2]; /* over `out`; ours, not curl's */
     char *out;                                            /* header lines and body */
     size_t out_size;
+    size_t out_length;
 
     char *body; /* of the answer */
     size_t body_length;

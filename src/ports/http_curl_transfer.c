@@ -15,6 +15,7 @@
  * The name resolver runs on a thread of libcurl's; without CURLOPT_QUICK_EXIT a time-out or a
  * cancel would block the loop until that thread ends.
  */
+#include "base/secret.h"
 #include "ports/http_curl_pool.h"
 
 #include <assert.h>
@@ -60,9 +61,15 @@ static bool make_room(char **buffer, size_t *size, size_t needed, size_t first)
     size_t grown = *size == 0 ? first : *size;
     while (grown < needed)
         grown *= 2;
-    char *bytes = realloc(*buffer, grown);
+    /* Not realloc: what it leaves behind may hold a key. */
+    char *bytes = malloc(grown);
     if (bytes == NULL)
         return false;
+    if (*buffer != NULL) {
+        memcpy(bytes, *buffer, *size);
+        secret_wipe(*buffer, *size);
+        free(*buffer);
+    }
     *buffer = bytes;
     *size = grown;
     return true;
@@ -206,9 +213,7 @@ static struct http_transfer *transfer_create(struct http_pool *pool, enum http_p
     t->easy = curl_easy_init();
     bool ok = t->easy != NULL && set_protocol(t->easy) && set_pool_options(t->easy, pool)
               && set_callbacks(t->easy, t);
-    if (ok && purpose == HTTP_REQUEST)
-        ok = curl_easy_setopt(t->easy, CURLOPT_POST, 1L) == CURLE_OK;
-    else if (ok)
+    if (ok && purpose != HTTP_REQUEST)
         ok = set_without_request(t->easy);
     if (ok)
         return t;
@@ -216,11 +221,21 @@ static struct http_transfer *transfer_create(struct http_pool *pool, enum http_p
     return NULL;
 }
 
+/* Some requests and some answers hold keys or tokens. */
+static void wipe(struct http_transfer *t)
+{
+    secret_wipe(t->out, t->out_length);
+    secret_wipe(t->body, t->body_length);
+    t->out_length = 0;
+    t->body_length = 0;
+}
+
 void http_transfer_destroy(struct http_transfer *t)
 {
     if (t == NULL)
         return;
     curl_easy_cleanup(t->easy);
+    wipe(t);
     free(t->out);
     free(t->body);
     free(t);
@@ -279,6 +294,7 @@ void http_transfer_release(struct http_transfer *t)
         http_transfer_destroy(t);
         return;
     }
+    wipe(t);
     if (t->body_size > BODY_KEPT) {
         free(t->body);
         t->body = NULL;
@@ -363,9 +379,14 @@ static void lay_headers(struct http_transfer *t, const struct transport_request 
         }
         *at++ = '\0';
     }
-    memcpy(at, r->body, r->body_length);
-    (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, at);
-    (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_length);
+    if (r->body != NULL) {
+        memcpy(at, r->body, r->body_length);
+        (void)curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, at);
+        (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_length);
+    } else {
+        (void)curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+    }
     (void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
 }
 
@@ -380,6 +401,7 @@ int http_transfer_fill(struct http_transfer *t, const struct transport_request *
         needed += strlen(r->headers[i].name) + strlen(r->headers[i].value) + sizeof ": ";
     if (!make_room(&t->out, &t->out_size, needed, 1024))
         return -ENOMEM;
+    t->out_length = needed;
     t->ticket = r->ticket;
     struct http_origin *origin = http_origin_of(t->pool, r->url);
     if (origin == NULL || origin != t->origin) {
