@@ -24,9 +24,10 @@ def build(options):
     """(server, truth, faults) from the options."""
     truth = Truth(options.truth)
     faults = choose.fault_rules(options)
-    gateway = Gateway(choose.cloud(options), choose.keyring(options), choose.limiter(options), faults, truth, options.seed,
+    keys = choose.keyring(options)
+    gateway = Gateway(choose.cloud(options), keys, choose.limiter(options), faults, truth, options.seed,
                       choose.duration(options, "latency"), choose.duration(options, "jitter"), choose.duration(options, "skew"),
-                      options.finance_hosts)
+                      options.finance_hosts, choose.roles(options, keys))
     return Server(gateway, truth, choose.duration(options, "idle_timeout")), truth, faults
 
 

@@ -31,6 +31,7 @@ do:
     act         true or false, where it differs from what is said above
     latency, jitter            instead of the general ones
     skew                       the server's clock for this request
+    life                       of the keys that are issued (identity.py)
     task        fail, error or stuck: how the task ends; task_message, task_time
 """
 
@@ -51,8 +52,8 @@ CONNECT_FAULTS = frozenset(("reset", "stall", "not-tls"))
 TASK_ENDS = frozenset(("fail", "error", "stuck"))
 MATCH_KEYS = frozenset(("action", "instance", "nth", "per", "count", "after", "until", "probability", "on"))
 DO_KEYS = frozenset(("fault", "act", "status", "code", "message", "length_delta", "size", "for", "drop", "latency",
-                     "jitter", "skew", "task", "task_message", "task_time"))
-_DURATIONS = ("for", "latency", "jitter", "skew", "task_time")
+                     "jitter", "skew", "life", "task", "task_message", "task_time"))
+_DURATIONS = ("for", "latency", "jitter", "skew", "life", "task_time")
 
 
 class BadScript(ValueError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from hashlib import sha256
 
-from . import actions, tc3
+from . import actions, identity, tc3
 from .faults import draw
 
 SECOND = 10**9
@@ -73,11 +73,13 @@ def as_json(value):
 class Gateway:
     """Judges requests and answers them; holds no socket and reads no clock."""
 
-    def __init__(self, cloud, keyring, limits, faults, truth, seed=0, latency_ns=0, jitter_ns=0, skew_ns=0, finance_hosts=False):
+    def __init__(self, cloud, keyring, limits, faults, truth, seed=0, latency_ns=0, jitter_ns=0, skew_ns=0, finance_hosts=False,
+                 roles=None):
         self.cloud = cloud
         self.limits = limits
         self.faults = faults
         self._keyring = keyring
+        self._roles = roles or identity.Identity(keyring)
         self._truth = truth
         self._seed = seed
         self._latency_ns = latency_ns
@@ -117,6 +119,23 @@ class Gateway:
                   "status": error.status, "reason": error.reason}
         data = response(error.status, html(error.status), "text/html", self.shown_time(stamp.wall_ns), False)
         return Delivery(0, data, "close", record)
+
+    def is_metadata(self, request):
+        return request.method == "GET" and request.path.startswith(identity.METADATA)
+
+    def metadata(self, request, conn):
+        """Answer as the metadata service of a machine does; faults meet it as the action Metadata."""
+        record = self._record("metadata", request, conn)
+        record["action"] = identity.METADATA_ACTION
+        record["path"] = request.path
+        effect = self.faults.on_request(identity.METADATA_ACTION, None, request.first.mono_ns)
+        record["fault"] = effect.label
+        status, body = self._roles.metadata(request.path, request.first.wall_ns + self._skew_ns, effect)
+        record["status"] = status
+        if status != 200:
+            data = response(status, body.encode(), "text/plain", self.shown_time(request.first.wall_ns), request.keep_alive)
+            return Delivery(self._latency_ns, data, "keep" if request.keep_alive else "close", record)
+        return self._deliver(request, record, effect, body.encode() if isinstance(body, str) else as_json(body), self._skew_ns)
 
     # ---- an API call -----------------------------------------------------------------------------------------------
 
@@ -199,9 +218,15 @@ class Gateway:
         if request.oversize:
             record["signature"] = "unchecked"
             return actions.ApiError("RequestSizeLimitExceeded", "The size of the request exceeds the upper limit.")
+        sts = record["action"] in identity.ACTIONS
         try:
-            tc3.verify(request, self._keyring, self.shown_time(request.first.wall_ns, skew_ns))
-            record["signature"] = "valid"
+            if record["action"] == "AssumeRoleWithWebIdentity" and request.header("authorization") == "SKIP":
+                record["signature"] = "skipped"
+            else:
+                pair = tc3.verify(request, self._keyring, self.shown_time(request.first.wall_ns, skew_ns),
+                                  ("sts",) if sts else ("redis",))
+                record["signature"] = "valid"
+                record["secret_id"] = pair.secret_id
         except tc3.Rejected as rejected:
             record["signature"] = rejected.code
             record["signature_detail"] = rejected.reason
@@ -216,11 +241,12 @@ class Gateway:
         action, version = request.header("x-tc-action"), request.header("x-tc-version")
         if not version:
             raise _missing("Version")
-        if version != VERSION:
+        sts = action in identity.ACTIONS
+        if version != (identity.VERSION if sts else VERSION):
             raise actions.ApiError("NoSuchVersion", f"The requested version `{version}` does not exist.")
         if not action:
             raise _missing("Action")
-        if action not in actions.ACTIONS:
+        if action not in actions.ACTIONS and not sts:
             raise actions.ApiError("InvalidAction", f"The action `{action}` is invalid or does not exist in version `{version}`.")
         content_type = request.header("content-type") or ""
         if request.method == "POST" and not _POST_TYPE.fullmatch(content_type):
@@ -253,6 +279,9 @@ class Gateway:
         """(reply fields, None) or (None, error)."""
         now = actions.Moment(request.first.mono_ns, request.first.wall_ns + skew_ns)
         try:
+            if action in identity.ACTIONS:
+                record["acted"] = True
+                return self._roles.perform(action, parameters, now.wall_ns, effect), None
             fields = self.cloud.perform(action, parameters, record["region"], now, effect)
         except actions.ApiError as error:
             return None, error

@@ -5,7 +5,7 @@ import ipaddress
 import json
 import os
 
-from . import actions, faults, limits, tc3
+from . import actions, faults, identity, limits, tc3
 from .durations import parse_ns
 
 
@@ -44,6 +44,9 @@ def parser():
     add("--seed", type=int, default=0, metavar="N")
     add("--idle-timeout", default="60s", metavar="TIME", help="idle connections are closed after this (60s)")
     add("--task-id-as", choices=("number", "string", "alternate"), default="alternate")
+    add("--role", metavar="NAME", help="the machine's role, and the one that STS knows")
+    add("--role-life", metavar="TIME", help="how long the role's keys live (2h, or what is asked for)")
+    add("--web-identity", metavar="TOKEN", help="the token that STS takes from a pod")
     add("--first-task-id", type=int, default=actions.FIRST_TASK, metavar="N")
     return p
 
@@ -102,6 +105,11 @@ def cloud(options):
         raise Unusable("no instance: --instance ID, --instances FILE or --any-instance")
     return actions.Cloud(regions, instances, options.any_instance, duration(options, "task_time"), options.task_id_as,
                          options.first_task_id)
+
+
+def roles(options, keys):
+    life_ns = duration(options, "role_life") if options.role_life else None
+    return identity.Identity(keys, options.role, life_ns, options.web_identity, options.seed)
 
 
 def fault_rules(options):

@@ -345,6 +345,8 @@ class Server:
         """What is to be done about a request, whatever it is."""
         if self.gateway.is_probe(request):
             return self.gateway.probe(request, connection.id)
+        if self.gateway.is_metadata(request):
+            return self.gateway.metadata(request, connection.id)
         if request.method not in ("GET", "POST"):
             return self.gateway.malformed(Malformed(405, f"method {request.method}"), request.first, connection.id)
         if request.path != "/":
