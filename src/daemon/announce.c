@@ -143,6 +143,20 @@ void daemon_say_keys(struct daemon *daemon)
     struct event e = event_make(EVENT_NOTICE, "credentials_refreshed");
     event_text(&e, "provider", credentials_provider_name(daemon->credentials));
     event_text(&e, "source", credentials_origin(daemon->credentials));
+    struct wall end = credentials_end(daemon->credentials);
+    if (end.us != WALL_NEVER.us)
+        event_instant(&e, "expires", end);
+    daemon_write_event(daemon, &e);
+}
+
+void daemon_say_no_keys(struct daemon *daemon)
+{
+    struct event e = event_make(EVENT_ERR, "credentials_failed");
+    event_text(&e, "provider", credentials_provider_name(daemon->credentials));
+    event_text(&e, "message", credentials_text(daemon->credentials));
+    struct wall end = credentials_end(daemon->credentials);
+    if (credentials_are_there(daemon->credentials) && end.us != WALL_NEVER.us)
+        event_instant(&e, "expires", end);
     daemon_write_event(daemon, &e);
 }
 

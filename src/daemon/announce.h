@@ -28,8 +28,11 @@ void daemon_say_stopped(struct daemon *daemon);
 /* "ready" and "reloaded": how much there is to do, and when the next slot is. */
 void daemon_say_counts(struct daemon *daemon, const char *name);
 
-/* Where the keys are from. */
+/* Where the keys are from, and when they end. */
 void daemon_say_keys(struct daemon *daemon);
+
+/* Why there are none, or no newer ones: those in use then end at `expires`. */
+void daemon_say_no_keys(struct daemon *daemon);
 
 /* An err event with a message. */
 void daemon_say_failure(struct daemon *daemon, const char *name, const char *text);

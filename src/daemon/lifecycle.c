@@ -24,14 +24,17 @@
 static void on_wire(void *context, uint64_t ticket, struct mono at)
 {
     struct daemon *daemon = context;
-    engine_file_on_wire(daemon->engine, ticket, at);
+    if ((ticket & CREDENTIALS_TICKET) == 0)
+        engine_file_on_wire(daemon->engine, ticket, at);
 }
 
 static void on_outcome(void *context, uint64_t ticket, const struct exchange *exchange,
                        struct mono at)
 {
     struct daemon *daemon = context;
-    if (daemon->engine != NULL)
+    if ((ticket & CREDENTIALS_TICKET) != 0)
+        credentials_file_outcome(daemon->credentials, ticket, exchange);
+    else if (daemon->engine != NULL)
         engine_file_outcome(daemon->engine, ticket, exchange, at);
 }
 
@@ -90,6 +93,7 @@ static void on_closed(void *context)
 static void close_ports(struct daemon *daemon)
 {
     daemon->closing = true;
+    credentials_close(daemon->credentials);
     if (daemon->http != NULL)
         http_curl_close(daemon->http, on_closed, daemon);
     if (daemon->ledger != NULL)
@@ -108,6 +112,21 @@ static struct mono tell_manager(struct daemon *daemon, struct mono now)
     return mono_earlier(next, notify_alive(&daemon->notify, now));
 }
 
+/* Ahead of the engine, so that it finds keys that have just come. */
+static void step_keys(struct daemon *daemon, struct now now)
+{
+    switch (credentials_step(daemon->credentials, now)) {
+    case CREDENTIALS_REFRESHED:
+        daemon_say_keys(daemon);
+        break;
+    case CREDENTIALS_FAILED:
+        daemon_say_no_keys(daemon);
+        break;
+    case CREDENTIALS_NO_NEWS:
+        break;
+    }
+}
+
 static struct loop_wake turn(void *context)
 {
     struct daemon *daemon = context;
@@ -116,6 +135,7 @@ static struct loop_wake turn(void *context)
     struct now now = clock_now();
     if (daemon->drain_wanted && !daemon->draining)
         begin_drain(daemon, now);
+    step_keys(daemon, now);
     engine_step(daemon->engine, now);
     if (daemon->draining && engine_is_idle(daemon->engine))
         close_ports(daemon);
@@ -124,10 +144,13 @@ static struct loop_wake turn(void *context)
 
     now = clock_now();
     struct wake wake = engine_next_wake(daemon->engine, now);
-    struct mono mono = mono_earlier(wake.mono, told);
+    struct wall keys_wall;
+    struct mono keys_mono;
+    credentials_next_wake(daemon->credentials, &keys_wall, &keys_mono);
+    struct mono mono = mono_earlier(mono_earlier(wake.mono, keys_mono), told);
     if (kept > 0)
         mono = mono_earlier(mono, mono_add_ns(now.mono, LOG_FLUSH_NS));
-    return (struct loop_wake){wake.wall, mono};
+    return (struct loop_wake){wall_earlier(wake.wall, keys_wall), mono};
 }
 
 /* ---- start ---- */
@@ -205,6 +228,10 @@ static int open_ports(struct daemon *daemon, struct errtext *err)
         .context = daemon, .on_wire = on_wire, .outcome = on_outcome, .clock = read_mono};
     const struct http_options options = daemon_http_options_of(daemon->config);
     r = http_curl_create(loop_uv(daemon->loop), &options, &sink, &daemon->http, err);
+    if (r < 0)
+        return r;
+    const struct transport transport = http_curl_transport(daemon->http);
+    r = credentials_open(daemon->credentials, loop_uv(daemon->loop), &transport, err);
     return r < 0 ? r : open_ledger(daemon, err);
 }
 
@@ -217,7 +244,8 @@ int daemon_start(struct daemon *daemon, struct errtext *err)
     if (!credentials_are_locked(daemon->credentials))
         daemon_say_warning(daemon, "the keys' memory cannot be locked (RLIMIT_MEMLOCK) and may be "
                                    "swapped out; raise LimitMEMLOCK=");
-    daemon_say_keys(daemon);
+    if (credentials_are_there(daemon->credentials))
+        daemon_say_keys(daemon);
     r = open_ports(daemon, err);
     if (r == 0)
         r = create_engine(daemon, err);

@@ -19,7 +19,7 @@ struct http_options daemon_http_options_of(const struct config *config)
         .ca_file = config->ca_file,
         .proxy = config->proxy,
         .user_agent = "crsbackupd/" CRSBACKUPD_VERSION,
-        .max_in_flight = (unsigned)config->max_in_flight,
+        .max_in_flight = (unsigned)config->max_in_flight + 1, /* one to ask for keys */
     };
 }
 
@@ -90,14 +90,18 @@ void daemon_reload(struct daemon *daemon)
     int r = read_anew(daemon, &config);
     if (r == 0) {
         r = daemon_read_keys(daemon, config, &err);
-        if (r == 0)
+        if (r == 0) {
             r = take_config(daemon, config, &err);
+            if (r < 0) /* the keys go with the old configuration */
+                (void)!daemon_read_keys(daemon, daemon->config, NULL);
+        }
         config_unref(config);
         if (r != 0)
             daemon_say_failure(daemon, "reload_failed", err.text);
     }
     if (r == 0) {
-        daemon_say_keys(daemon);
+        if (credentials_are_there(daemon->credentials))
+            daemon_say_keys(daemon);
         daemon_say_counts(daemon, "reloaded");
     }
     char buffer[NOTIFY_STATUS_MAX];

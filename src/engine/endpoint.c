@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -206,4 +207,18 @@ int model_endpoint_url(const char *endpoint, const char *region, char ret[MODEL_
     else
         text_addf(&t, "https://redis.%stencentcloudapi.com/", rows[row].label);
     return 0;
+}
+
+void model_sts_url(const char *endpoint, const char *region, char ret[MODEL_URL_MAX])
+{
+    static const char redis[] = "https://redis.";
+    char url[MODEL_URL_MAX];
+    int outcome = model_endpoint_url(endpoint, region, url, NULL);
+    assert(outcome == 0);
+    (void)outcome;
+    struct text t = text_over(ret, MODEL_URL_MAX);
+    if (strncmp(url, redis, sizeof redis - 1) == 0)
+        text_addf(&t, "https://sts.%s", url + sizeof redis - 1);
+    else
+        text_add(&t, url);
 }

@@ -39,6 +39,9 @@ int config_create(struct config **ret)
     config->strings = strings;
     config->language = "en-US";
     config->credentials.profile = "default";
+    config->credentials.role_session_name = "crsbackupd";
+    config->credentials.duration_us = 7200 * US_PER_SECOND;
+    config->credentials.sts_region = MODEL_STS_REGION;
     config->per_second = 20;
     config->burst = 1;
     config->connect_timeout_us = 5 * US_PER_SECOND;

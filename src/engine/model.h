@@ -28,7 +28,8 @@
 #define MODEL_REGION_MAX 64         /* [a-z0-9-] */
 #define MODEL_REMARK_MAX 1024       /* bytes of UTF-8, no control characters */
 #define MODEL_STORAGE_DAYS_MAX 1825
-#define MODEL_RATE_MAX 1000 /* requests a second */
+#define MODEL_RATE_MAX 1000             /* requests a second */
+#define MODEL_STS_REGION "ap-guangzhou" /* where the file names none */
 #define MODEL_IN_FLIGHT_MAX 1000
 #define MODEL_HOST_MAX 256 /* host[:port] of a URL */
 #define MODEL_HOSTS_MAX 1000
@@ -77,12 +78,22 @@ enum credentials_provider {
     CREDENTIALS_ENV,
     CREDENTIALS_FILE,
     CREDENTIALS_SYSTEMD,
+    CREDENTIALS_CVM_ROLE,
+    CREDENTIALS_ASSUME_ROLE,
+    CREDENTIALS_TKE_OIDC,
 };
 
 struct credentials_settings {
     enum credentials_provider provider;
-    const char *file;    /* NULL: the default places */
-    const char *profile; /* "default" */
+    const char *file;                 /* NULL: the default places */
+    const char *profile;              /* "default" */
+    enum credentials_provider source; /* assume-role: whose keys ask; auto: env, systemd, file */
+    const char *role_arn;             /* assume-role; NULL: none */
+    const char *role_session_name;    /* "crsbackupd" */
+    int64_t duration_us;              /* for which temporary keys are asked */
+    const char *sts_url; /* "https://sts.tencentcloudapi.com/"; the loader fills it in */
+    const char *sts_region;
+    const char *metadata_url; /* "http://127.0.0.1:8080/"; NULL: the cloud's own */
 };
 
 enum log_target {
@@ -203,3 +214,9 @@ int64_t schedule_default_start_within(const struct schedule *schedule, struct wa
 #define MODEL_URL_MAX (MODEL_HOST_MAX + 16)
 int model_endpoint_url(const char *endpoint, const char *region, char ret[MODEL_URL_MAX],
                        struct errtext *err) MUST_CHECK;
+
+/*
+ * Where STS is asked: the endpoint's host with "sts." for its "redis."; a URL of another host as it
+ * is. Both checked before.
+ */
+void model_sts_url(const char *endpoint, const char *region, char ret[MODEL_URL_MAX]);

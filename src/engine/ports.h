@@ -177,6 +177,12 @@ struct keyring {
     void *context;
     /* Outcomes: 0; -ENOENT with a text: no keys at the moment. */
     int (*get)(void *context, const struct keys **ret, struct errtext *err);
+    /*
+     * The cloud refused the keys of this generation (AuthFailure.*, but for SignatureExpire): they
+     * are looked for anew, and get() may give others from one of the next turns on. NULL: the
+     * keyring does not want to know.
+     */
+    void (*refused)(void *context, uint64_t generation);
 };
 
 struct journal {

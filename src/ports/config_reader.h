@@ -31,6 +31,7 @@ enum rule_kind {
     RULE_REMARK,   /* the same, at most MODEL_REMARK_MAX bytes */
     RULE_PROXY,    /* the same, a URL of a proxy */
     RULE_ENDPOINT, /* the same, as model_endpoint_url() takes it */
+    RULE_URL,      /* the same, a URL as model_endpoint_url() takes one; stored with its "/" */
     RULE_LANGUAGE, /* the same, one of `words` */
     RULE_WHOLE,    /* an int32_t from `least` to `most` */
     RULE_DURATION, /* an int64_t of microseconds from `least` to `most` */
@@ -69,7 +70,13 @@ struct section_given {
 
 /* The rules that their owners look at, by their place in the table of config_schema.c. */
 enum { FILE_REGION, FILE_TIMEZONE, FILE_CREDENTIALS, FILE_RATE_LIMIT, FILE_SCHEDULES };
-enum { CREDENTIALS_PROVIDER, CREDENTIALS_PATH };
+enum {
+    CREDENTIALS_PROVIDER,
+    CREDENTIALS_PATH,
+    CREDENTIALS_ROLE_ARN,
+    CREDENTIALS_SESSION_NAME,
+    CREDENTIALS_SOURCE,
+};
 enum { RATE_LIMIT_PER_SECOND, RATE_LIMIT_BURST };
 enum {
     SCHEDULE_CRON,

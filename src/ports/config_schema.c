@@ -16,13 +16,16 @@ static const struct rule tls_rules[] = {
 static const struct section tls = {"tls.", "tls", tls_rules, COUNT(tls_rules)};
 
 static const struct word providers[] = {
+    {"auto", CREDENTIALS_AUTO, false},         {"env", CREDENTIALS_ENV, false},
+    {"file", CREDENTIALS_FILE, false},         {"systemd", CREDENTIALS_SYSTEMD, false},
+    {"cvm-role", CREDENTIALS_CVM_ROLE, false}, {"assume-role", CREDENTIALS_ASSUME_ROLE, false},
+    {"tke-oidc", CREDENTIALS_TKE_OIDC, false}, {0},
+};
+static const struct word sources[] = {
     {"auto", CREDENTIALS_AUTO, false},
     {"env", CREDENTIALS_ENV, false},
     {"file", CREDENTIALS_FILE, false},
     {"systemd", CREDENTIALS_SYSTEMD, false},
-    {"cvm-role", 0, true},
-    {"assume-role", 0, true},
-    {"tke-oidc", 0, true},
     {0},
 };
 static const struct rule credentials_rules[] = {
@@ -31,7 +34,24 @@ static const struct rule credentials_rules[] = {
                               IN_CONFIG(credentials.provider),
                               .words = providers},
     [CREDENTIALS_PATH] = {.key = "file", .kind = RULE_PATH, IN_CONFIG(credentials.file)},
+    [CREDENTIALS_ROLE_ARN] = {.key = "role_arn",
+                              .kind = RULE_TEXT,
+                              IN_CONFIG(credentials.role_arn)},
+    [CREDENTIALS_SESSION_NAME] = {.key = "role_session_name",
+                                  .kind = RULE_TEXT,
+                                  IN_CONFIG(credentials.role_session_name)},
+    [CREDENTIALS_SOURCE] = {.key = "source",
+                            .kind = RULE_WORD,
+                            IN_CONFIG(credentials.source),
+                            .words = sources},
     {.key = "profile", .kind = RULE_TEXT, IN_CONFIG(credentials.profile)},
+    {.key = "duration",
+     .kind = RULE_DURATION,
+     IN_CONFIG(credentials.duration_us),
+     .least = SECONDS(60),
+     .most = SECONDS(43200)},
+    {.key = "sts_url", .kind = RULE_URL, IN_CONFIG(credentials.sts_url)},
+    {.key = "metadata_url", .kind = RULE_URL, IN_CONFIG(credentials.metadata_url)},
 };
 const struct section section_credentials = {"credentials.", "credentials", credentials_rules,
                                             COUNT(credentials_rules)};

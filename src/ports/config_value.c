@@ -278,6 +278,16 @@ static const char *proxy_fault(const char *proxy)
     return NULL;
 }
 
+static const char *url_fault(const char *text, struct errtext *why)
+{
+    char url[MODEL_URL_MAX];
+    if (strstr(text, "://") == NULL)
+        (void)errtext_set(why, 0, "write https://host[:port], or http:// to a loopback address");
+    else if (model_endpoint_url(text, MODEL_STS_REGION, url, why) == 0)
+        return NULL;
+    return why->text;
+}
+
 static bool text_is_right(struct reader *r, const char *what, const struct rule *rule,
                           const struct tree_node *node)
 {
@@ -308,6 +318,8 @@ static bool text_is_right(struct reader *r, const char *what, const struct rule 
     if (rule->kind == RULE_ENDPOINT
         && model_endpoint_url(node->text, "ap-guangzhou", url, &why) != 0)
         fault = why.text;
+    if (rule->kind == RULE_URL && url_fault(node->text, &why) != NULL)
+        fault = why.text;
     if (rule->kind == RULE_PROXY)
         fault = proxy_fault(node->text);
     if (fault == NULL)
@@ -334,7 +346,15 @@ static bool read_text(struct reader *r, const char *what, const struct rule *rul
         return false;
     if (rule->kind == RULE_CA_FILE && !ca_file_is_right(r, what, node))
         return false;
-    int outcome = config_string(r->config, node->text, node->count, true, ret);
+    char url[MODEL_URL_MAX];
+    const char *stored = node->text;
+    size_t length = node->count;
+    if (rule->kind == RULE_URL
+        && model_endpoint_url(node->text, MODEL_STS_REGION, url, NULL) == 0) {
+        stored = url;
+        length = strlen(url);
+    }
+    int outcome = config_string(r->config, stored, length, true, ret);
     if (outcome != 0)
         r->failure = outcome;
     return outcome == 0;
@@ -378,6 +398,7 @@ bool value_read(struct reader *r, const struct section *section, const struct ru
     case RULE_REMARK:
     case RULE_PROXY:
     case RULE_ENDPOINT:
+    case RULE_URL:
         return read_text(r, what, rule, node, place);
     case RULE_CALLER:
         break;

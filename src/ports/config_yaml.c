@@ -17,21 +17,75 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void check_together(struct reader *r, const struct section_given *credentials,
-                           const struct section_given *rate_limit)
+/* [A-Za-z0-9_+=,.@-], 2 to 128 of them: what STS takes for a session's name. */
+static bool session_name_is_valid(const char *name)
+{
+    size_t length = strlen(name);
+    if (length < 2 || length > 128)
+        return false;
+    for (; *name != '\0'; name++)
+        if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z')
+              || (*name >= '0' && *name <= '9') || strchr("_+=,.@-", *name) != NULL))
+            return false;
+    return true;
+}
+
+static void check_credentials(struct reader *r, const struct section_given *given,
+                              const struct tree_node *at)
+{
+    const struct credentials_settings *c = &r->config->credentials;
+    bool role = c->provider == CREDENTIALS_ASSUME_ROLE;
+    bool file = c->provider == CREDENTIALS_AUTO || c->provider == CREDENTIALS_FILE
+                || (role && (c->source == CREDENTIALS_AUTO || c->source == CREDENTIALS_FILE));
+    const struct tree_node *node = section_value(r, given, CREDENTIALS_PATH);
+    const struct tree_node *word = section_value(r, given, CREDENTIALS_PROVIDER);
+    if (node != NULL && !file && word != NULL)
+        report_error(r, node,
+                     "credentials.file is not read with provider %.20s; write provider: file or "
+                     "remove it",
+                     word->text);
+    node = section_value(r, given, CREDENTIALS_ROLE_ARN);
+    if (role && node == NULL)
+        report_error(r, at,
+                     "credentials.provider assume-role needs role_arn; write role_arn: "
+                     "qcs::cam::uin/UIN:roleName/NAME");
+    if (node != NULL && c->role_arn != NULL
+        && (strncmp(c->role_arn, "qcs::cam::", 10) != 0 || node->count > 512))
+        report_error(r, node,
+                     "credentials.role_arn is no role; write "
+                     "qcs::cam::uin/UIN:roleName/NAME");
+    const struct tree_node *source = section_value(r, given, CREDENTIALS_SOURCE);
+    if (!role && (node != NULL || source != NULL))
+        report_error(r, node != NULL ? node : source,
+                     "credentials.%s is for assume-role; write provider: assume-role or remove it",
+                     node != NULL ? "role_arn" : "source");
+    node = section_value(r, given, CREDENTIALS_SESSION_NAME);
+    if (node != NULL && !session_name_is_valid(c->role_session_name))
+        report_error(r, node,
+                     "credentials.role_session_name is not one; write 2 to 128 of letters, digits "
+                     "and _+=,.@-");
+}
+
+/* Where STS is asked, by the endpoint and the region of the file. */
+static void read_sts(struct reader *r)
+{
+    struct credentials_settings *c = &r->config->credentials;
+    const char *region = r->region != NULL ? r->region : MODEL_STS_REGION;
+    char url[MODEL_URL_MAX];
+    c->sts_region = region;
+    if (c->sts_url != NULL)
+        return; /* the file says it */
+    model_sts_url(r->endpoint, region, url);
+    r->failure = config_string(r->config, url, strlen(url), true, &c->sts_url);
+}
+
+static void check_together(struct reader *r, const struct section_given *rate_limit)
 {
     const struct config *config = r->config;
     const struct tree_node *burst = section_value(r, rate_limit, RATE_LIMIT_BURST);
     if (config->burst > config->per_second && burst != NULL)
         report_error(r, burst, "rate_limit.burst is %d; it must be 1 to per_second, which is %d",
                      config->burst, config->per_second);
-    const struct tree_node *path = section_value(r, credentials, CREDENTIALS_PATH);
-    bool env = config->credentials.provider == CREDENTIALS_ENV;
-    if (path != NULL && (env || config->credentials.provider == CREDENTIALS_SYSTEMD))
-        report_error(r, path,
-                     "credentials.file is not read with provider %s; write provider: file or "
-                     "remove it",
-                     env ? "env" : "systemd");
 }
 
 /* The file's own time zone, for the schedules that name none. */
@@ -60,12 +114,14 @@ static void read_file(struct reader *r)
     }
     (void)section_read(r, &section_file, root, r->config, &given);
     const struct tree_node *node = section_value(r, &given, FILE_CREDENTIALS);
-    if (node != NULL)
-        (void)section_read(r, &section_credentials, node, r->config, &credentials);
+    if (node != NULL && section_read(r, &section_credentials, node, r->config, &credentials))
+        check_credentials(r, &credentials, node);
+    if (r->failure == 0)
+        read_sts(r);
     node = section_value(r, &given, FILE_RATE_LIMIT);
     if (node != NULL)
         (void)section_read(r, &section_rate_limit, node, r->config, &rate_limit);
-    check_together(r, &credentials, &rate_limit);
+    check_together(r, &rate_limit);
     if (r->failure == 0)
         read_zone(r, section_value(r, &given, FILE_TIMEZONE));
     /* A region that was refused is not missing at every instance. */

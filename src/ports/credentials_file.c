@@ -34,11 +34,12 @@ static int judge(const struct stat *status, const char *path, enum key_file_trus
 {
     if (!S_ISREG(status->st_mode))
         return errtext_set(err, -EINVAL, "%.200s is not a regular file", path);
-    if (status->st_uid != 0 && status->st_uid != geteuid())
+    bool ours = trust != KEY_FILE_OF_CLUSTER;
+    if (ours && status->st_uid != 0 && status->st_uid != geteuid())
         return errtext_set(err, -EPERM,
                            "%.200s belongs to user %u, neither this program's nor root; chown it",
                            path, (unsigned)status->st_uid);
-    if (is_open_to_others(status, trust))
+    if (ours && is_open_to_others(status, trust))
         return errtext_set(err, -EPERM,
                            "%.200s is open to others (mode %04o); close it: chmod 600 %.200s", path,
                            (unsigned)(status->st_mode & 07777), path);
@@ -61,7 +62,7 @@ static int read_bytes(int fd, const char *path, char **ret, size_t *ret_length, 
             length += (size_t)n;
         } else if (errno != EINTR) {
             int outcome = errtext_set(err, -errno, "%.200s: %s", path, strerrordesc_np(errno));
-            key_file_release(bytes, length);
+            key_file_release(bytes);
             return outcome;
         }
     }
@@ -88,9 +89,8 @@ int key_file_read(const char *path, enum key_file_trust trust, char **ret, size_
     return outcome;
 }
 
-void key_file_release(char *bytes, size_t length)
+void key_file_release(char *bytes)
 {
-    (void)length;
     locked_give(bytes, KEY_FILE_MAX + 1);
 }
 
@@ -115,7 +115,7 @@ int credentials_file_read(const char *path, const char *profile, struct found_ke
         return outcome;
     assert(bytes != NULL);
     outcome = credentials_file_parse(bytes, length, path, profile, ret, err);
-    key_file_release(bytes, length);
+    key_file_release(bytes);
     return outcome;
 }
 

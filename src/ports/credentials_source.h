@@ -68,11 +68,22 @@ int credentials_ini_parse(char *bytes, size_t length, const char *path, const ch
 int credentials_tccli_parse(const char *bytes, size_t length, const char *path,
                             struct found_keys *ret, struct errtext *err) MUST_CHECK;
 
+/*
+ * Keys of a role as the metadata service and STS answer them. They have a token and an end.
+ * Outcomes: 0; -EINVAL, -ENOMEM, and -EACCES where the service says no, each with a text; STS_CLOCK
+ * (credentials_remote.h) where STS says that our clock is wrong.
+ */
+int credentials_metadata_parse(const char *bytes, size_t length, struct found_keys *ret,
+                               struct errtext *err) MUST_CHECK;
+int credentials_sts_parse(const char *bytes, size_t length, struct found_keys *ret,
+                          struct errtext *err) MUST_CHECK;
+
 /* ---- files that hold a secret, credentials_file.c ---- */
 
 enum key_file_trust {
-    KEY_FILE_CLOSED,  /* to group and others */
-    KEY_FILE_SYSTEMD, /* root's or our own group may read: newer systemd lets us in by an ACL */
+    KEY_FILE_CLOSED,     /* to group and others */
+    KEY_FILE_SYSTEMD,    /* root's or our own group may read: newer systemd lets us in by an ACL */
+    KEY_FILE_OF_CLUSTER, /* whoever owns it and may read it: the cluster lays it into the pod */
 };
 
 /*
@@ -82,4 +93,4 @@ enum key_file_trust {
  */
 int key_file_read(const char *path, enum key_file_trust trust, char **ret, size_t *ret_length,
                   struct errtext *err) MUST_CHECK;
-void key_file_release(char *bytes, size_t length);
+void key_file_release(char *bytes);

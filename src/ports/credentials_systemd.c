@@ -40,7 +40,7 @@ static int read_part(const char *name, enum key_part part, struct found_keys *ke
     while (start < end && is_blank(end[-1]))
         end--;
     outcome = found_keys_set(keys, part, name, start, (size_t)(end - start), err);
-    key_file_release(bytes, length);
+    key_file_release(bytes);
     return outcome == 0 ? 0 : errtext_prefix(err, outcome, "%.200s", path);
 }
 
@@ -54,7 +54,7 @@ static int read_ini(const char *profile, struct found_keys *keys, char *path, st
     if (outcome != 0)
         return outcome;
     outcome = credentials_file_parse(bytes, length, path, profile, keys, err);
-    key_file_release(bytes, length);
+    key_file_release(bytes);
     return outcome;
 }
 

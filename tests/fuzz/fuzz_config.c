@@ -1,10 +1,6 @@
-/*
- * The loader: any bytes end in a whole config or in a report that can be printed. Also the parser
- * of credentials, where the first byte is '[': such bytes are no configuration of ours.
- */
+/* The loader: any bytes end in a whole config or in a report that can be printed. */
 #include "base/text.h"
 #include "ports/config_yaml.h"
-#include "ports/credentials_source.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,26 +59,8 @@ static void require_schedule(const struct config *config, const struct schedule 
     require(members == schedule->instance_count);
 }
 
-static void try_credentials(const uint8_t *data, size_t size)
-{
-    static struct found_keys keys;
-    struct errtext err = {""};
-    char *copy = malloc(size + 1);
-    if (copy == NULL)
-        return;
-    memcpy(copy, data, size);
-    if (credentials_file_parse(copy, size, "F", "default", &keys, &err) == 0)
-        require(keys.id[0] != '\0' && keys.key.length > 0 && strlen(keys.key.bytes) > 0);
-    else
-        require(err.text[0] != '\0');
-    found_keys_finish(&keys);
-    free(copy);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size > 0 && data[0] == '[')
-        try_credentials(data, size);
     struct config_report report = {0};
     struct config *config = NULL;
     struct config_load_options options = {.now = wall_from_seconds(1795564800), .zone = give_zone};

@@ -358,6 +358,37 @@ static void bytes_that_are_no_yaml(void **state)
                                "this a YAML file?\n");
 }
 
+/* Where STS is asked follows the endpoint, but for what the file says itself. */
+static void sts_follows_the_endpoint(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *url;
+        const char *region;
+    } rows[] = {
+        {"region: ap-x\n", "https://sts.tencentcloudapi.com/", "ap-x"},
+        {"region: ap-x\nendpoint: regional\n", "https://sts.ap-x.tencentcloudapi.com/", "ap-x"},
+        {"region: ap-x\nendpoint: internal\n", "https://sts.internal.tencentcloudapi.com/", "ap-x"},
+        {"region: ap-shanghai-fsi\n", "https://sts.ap-shanghai-fsi.tencentcloudapi.com/",
+         "ap-shanghai-fsi"},
+        {"region: ap-x\nendpoint: https://redis.example.com\n", "https://sts.example.com/", "ap-x"},
+        {"region: ap-x\nendpoint: http://127.0.0.1:81\n", "http://127.0.0.1:81/", "ap-x"},
+        {"region: ap-x\nendpoint: http://127.0.0.1:81\ncredentials: {sts_url: "
+         "\"https://sts.tencentcloudapi.com\"}\n",
+         "https://sts.tencentcloudapi.com/", "ap-x"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "%s%s", rows[i].text, TAIL);
+        struct config *c = load_good(text);
+        assert_string_equal(c->credentials.sts_url, rows[i].url);
+        assert_string_equal(c->credentials.sts_region, rows[i].region);
+        assert_null(c->credentials.metadata_url);
+        config_unref(c);
+    }
+}
+
 static void keys_that_are_wrong(void **state)
 {
     (void)state;
@@ -379,10 +410,27 @@ static void keys_that_are_wrong(void **state)
          "F:2:64: complete_within is not supported yet; remove it\n"
          "F:2:85: on_unknown is not supported yet; remove it\n"
          "F:2:100: retry_failed is not supported yet; remove it\n"},
-        {"region: ap-x\nlog: {target: journal}\ncredentials: {provider: cvm-role}\n" TAIL,
+        {"region: ap-x\nlog: {target: journal}\ncredentials: {provider: vault}\n" TAIL,
          "F:2:15: log.target journal is not supported yet; write auto, syslog or stderr\n"
-         "F:3:25: credentials.provider cvm-role is not supported yet; write auto, env, file or "
-         "systemd\n"},
+         "F:3:25: credentials.provider is \"vault\"; write auto, env, file, systemd, cvm-role, "
+         "assume-role or tke-oidc\n"},
+        {"region: ap-x\ncredentials: {provider: assume-role, source: cvm-role}\n" TAIL,
+         "F:2:14: credentials.provider assume-role needs role_arn; write role_arn: "
+         "qcs::cam::uin/UIN:roleName/NAME\n"
+         "F:2:46: credentials.source is \"cvm-role\"; write auto, env, file or systemd\n"},
+        {"region: ap-x\ncredentials: {provider: assume-role, role_arn: backup, duration: 13h,\n"
+         "  role_session_name: a b, sts_url: \"http://sts.example\", metadata_url: nearest}\n" TAIL,
+         "F:2:48: credentials.role_arn is no role; write qcs::cam::uin/UIN:roleName/NAME\n"
+         "F:2:66: credentials.duration is 13h; it must be 1m to 12h\n"
+         "F:3:22: credentials.role_session_name is not one; write 2 to 128 of letters, digits and "
+         "_+=,.@-\n"
+         "F:3:36: credentials.sts_url: http:// is allowed to a loopback address only; write "
+         "https://\n"
+         "F:3:72: credentials.metadata_url: write https://host[:port], or http:// to a loopback "
+         "address\n"},
+        {"region: ap-x\ncredentials: {role_arn: \"qcs::cam::uin/1:roleName/x\"}\n" TAIL,
+         "F:2:25: credentials.role_arn is for assume-role; write provider: assume-role or remove "
+         "it\n"},
         {"region: ap-x\nsecret_id: AKIDdoNotShow\ncredentials: {secretKey: doNotShow, Token: "
          "doNotShow}\n" TAIL,
          "F:2:1: secret_id: secrets do not belong in this file; put them into the environment or a "
@@ -812,6 +860,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_file_becomes_its_config),
+        cmocka_unit_test(sts_follows_the_endpoint),
         cmocka_unit_test(a_small_file_takes_the_defaults),
         cmocka_unit_test(every_instance_may_name_its_region),
         cmocka_unit_test(anchors_aliases_and_merges_work),

@@ -225,7 +225,8 @@ static void links_count_as_what_they_lead_to(void **state)
 static int read_keys(struct credentials *c, enum credentials_provider provider, const char *file,
                      struct errtext *err)
 {
-    const struct credentials_settings settings = {provider, file, "default"};
+    const struct credentials_settings settings = {
+        .provider = provider, .file = file, .profile = "default"};
     return credentials_read(c, &settings, err);
 }
 
