@@ -34,6 +34,9 @@ STATIC_LIMIT = 480
 SMOKE_LIMIT = 300
 NIGHTLY = 40
 
+# Suites that mostly wait, for instants to come and for limits to pass: so many tests side by side.
+IN_PARALLEL = {"integration": 5, "integration-c": 4}
+
 # Unit tests that are quick enough under valgrind, for what the sanitizers do not see (reads of memory that
 # was never written).
 UNDER_VALGRIND = ("backoff", "bucket", "digest", "event", "heap", "reply", "secret", "tc3", "text")
@@ -260,7 +263,7 @@ def run_meson(name, directory, limit, *arguments, label=None):
     for old in (directory / "meson-logs").glob(f"{logbase}*"):
         old.unlink()
     command = [MESON, "test", "-C", str(directory), "--no-rebuild", "--suite", name, "--logbase", logbase]
-    command += ["--num-processes", JOBS, "-t", str(NIGHTLY if nightly() else 6), *arguments]
+    command += ["--num-processes", str(IN_PARALLEL.get(name, JOBS)), "-t", str(NIGHTLY if nightly() else 6), *arguments]
     code, left = run(command, log, limit)
     count = Count()
     # With a wrapper meson adds its name to that of the log.
@@ -273,12 +276,20 @@ def run_meson(name, directory, limit, *arguments, label=None):
     return verdict(label, log, count, code, left)
 
 
-# Suites that mostly wait for instants to come: files side by side. What shares /dev/log is one file.
-IN_PARALLEL = {"integration": 3}
 
 
 def run_pytest(name, directory):
-    log, junit = fresh(name), RESULTS / f"{name}.junit.xml"
+    """Where tests run side by side, those marked "alone", which look at the pace, follow by themselves."""
+    if name not in IN_PARALLEL:
+        return call_pytest(name, [directory])
+    beside = ["-p", "xdist.plugin", "-n", str(IN_PARALLEL[name]), "--dist", "loadgroup", "-m", "not alone"]
+    count = call_pytest(name, [*beside, directory])
+    count.add(call_pytest(f"{name}-alone", ["-m", "alone", directory]))
+    return count
+
+
+def call_pytest(label, arguments):
+    log, junit = fresh(label), RESULTS / f"{label}.junit.xml"
     junit.unlink(missing_ok=True)
     env = {
         "PYTHONPATH": str(TOP / "tests"),
@@ -287,14 +298,12 @@ def run_pytest(name, directory):
         "CRSBACKUPCTL": str(BUILD / "src/ctl/crsbackupctl"),
     }
     command = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}"]
-    if name in IN_PARALLEL:
-        command += ["-p", "xdist.plugin", "-n", str(IN_PARALLEL[name]), "--dist", "loadfile"]
-    command += ["--durations=5", directory]
+    command += ["--durations=5", *arguments]
     code, left = run(command, log, PYTHON_LIMIT * (NIGHTLY if nightly() else 1), env)
     count = count_junit(junit)
     if code not in (0, 5):
         print("\n".join(log.read_text(errors="replace").splitlines()[-200:]))
-    return verdict(name, log, count, 0 if code == 5 else code, left)
+    return verdict(label, log, count, 0 if code == 5 else code, left)
 
 
 def run_script(name, command, limit):

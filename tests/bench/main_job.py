@@ -17,7 +17,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:1] = [TESTS, os.path.join(TESTS, "integration")]
 
 from cloud.stand_in import SECRET_ID, SECRET_KEY, StandIn  # noqa: E402
-from daemon import Daemon, configuration, wait_for_phase  # noqa: E402
+from daemon import Daemon, configuration, soon  # noqa: E402
 
 KEYS = (SECRET_ID, SECRET_KEY)
 COUNT = 200
@@ -28,8 +28,8 @@ def burst(runs):
     for run in range(1, runs + 1):
         with StandIn("--any-instance", "--latency", "150ms") as cloud:
             names = [f"crs-burs{number:04d}" for number in range(COUNT)]
-            config = configuration(cloud, {"nightly": {"every": "20s", "start_within": "19s", "instances": names}})
-            due = wait_for_phase(20, 4)
+            period, due = soon(20, 4)
+            config = configuration(cloud, {"nightly": {"every": f"{period}s", "start_within": "19s", "instances": names}})
             with Daemon(config, KEYS) as daemon:
                 daemon.wait_for("backup_submitted", COUNT, timeout=40)
                 daemon.stop()
@@ -41,7 +41,6 @@ def burst(runs):
 def lateness(slots, period):
     with StandIn("--any-instance", "--latency", "20ms") as cloud:
         config = configuration(cloud, {"nightly": {"every": f"{period}s", "instances": ["crs-late0001"]}})
-        wait_for_phase(period, 4)
         with Daemon(config, KEYS) as daemon:
             daemon.wait_for("backup_submitted", slots, timeout=slots * period + 60)
             daemon.stop()

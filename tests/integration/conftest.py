@@ -5,6 +5,16 @@ import pytest
 from cloud.stand_in import StandIn
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: looks at the pace, and so wants the machine for itself")
+    config.addinivalue_line("markers", "xdist_group: tests of one name run one after the other")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest row first, where tests run side by side: those that follow one another."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture(scope="session")
 def tls_dir(tmp_path_factory):
     """Certificates made once for all stand-ins."""

@@ -33,12 +33,19 @@ def configuration(cloud, schedules, tls=True, **more):
     return {"region": "ap-guangzhou", "log": {"target": "stderr"}, **endpoint, **more, "schedules": schedules}
 
 
-def wait_for_phase(period, ahead):
-    """Sleeps until a multiple of `period` seconds is at least `ahead` seconds away, but not much more; returns it."""
+def soon(least, ahead):
+    """(period, due): a whole period from `least` to twice `least` seconds, and a multiple of it at least `ahead` seconds away.
+
+    So a slot of `every: PERIODs` comes soon whatever the time is, and the next one not before `least` seconds later.
+    """
     now = time.time()
-    due = (int(now + ahead) // period + 1) * period
-    time.sleep(max(0.0, due - ahead - now))
-    return due
+    due = int(now + ahead) + 1
+    while True:
+        for period in range(least, 2 * least + 1):
+            if due % period == 0:
+                time.sleep(max(0.0, due - ahead - 1 - now))
+                return period, due
+        due += 1
 
 
 class Daemon:

@@ -1,15 +1,15 @@
 """What the daemon does on each class of answer, against the stand-in over TLS."""
 
-from daemon import Daemon, configuration, wait_for_phase
+from daemon import Daemon, configuration, soon
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 
 
-def one_slot(cloud, count=1, period=6):
-    """A configuration whose next slot is due in a few seconds and has a period to end in."""
+def one_slot(cloud, count=1, least=6):
+    """A configuration whose next slot is due in a few seconds and has a period, of at least so many seconds, to end in."""
     names = [f"crs-faul{number:04d}" for number in range(count)]
-    nightly = {"every": f"{period}s", "start_within": f"{period - 1}s", "instances": names}
-    wait_for_phase(period, 2.5)
+    period, _due = soon(least, 2.5)
+    nightly = {"every": f"{period}s", "start_within": f"{least - 1}s", "instances": names}
     return configuration(cloud, {"nightly": nightly}, requests={"connect_timeout": "2s", "timeout": "2s"}), names
 
 
@@ -34,7 +34,7 @@ def test_safe_codes_are_sent_again(stand_in):
     ])
     cloud = stand_in("--any-instance")
     cloud.set_faults(*rules(fates))
-    config, names = one_slot(cloud, count=len(fates), period=20)
+    config, names = one_slot(cloud, count=len(fates), least=20)
     with Daemon(config, KEYS) as daemon:
         submitted = daemon.wait_for("backup_submitted", len(names), timeout=35)
         assert daemon.stop() == 0
@@ -55,7 +55,7 @@ def test_an_ambiguous_answer_is_not_sent_again(stand_in):
     ])
     cloud = stand_in("--any-instance")
     cloud.set_faults(*rules(fates))
-    config, names = one_slot(cloud, count=len(fates) + 1, period=10)
+    config, names = one_slot(cloud, count=len(fates) + 1, least=10)
     with Daemon(config, KEYS) as daemon:
         unknown = daemon.wait_for("backup_unknown", len(fates), timeout=35)
         submitted = daemon.wait_for("backup_submitted", 1)
@@ -93,7 +93,7 @@ def test_a_skewed_clock_is_learnt(stand_in):
 
 def test_a_dead_endpoint_is_tried_until_it_lives(stand_in):
     cloud = stand_in("--any-instance")
-    config, names = one_slot(cloud, count=3, period=20)
+    config, names = one_slot(cloud, count=3, least=20)
     cloud.set_faults({"match": {"after": "0s"}, "do": {"fault": "refuse", "for": "8s"}})
     with Daemon(config, KEYS) as daemon:
         submitted = daemon.wait_for("backup_submitted", 3, timeout=35)
@@ -106,7 +106,7 @@ def test_a_dead_endpoint_is_tried_until_it_lives(stand_in):
 def test_throttling_slows_the_bucket(stand_in):
     """Another program of the account uses half of the cloud's twenty."""
     cloud = stand_in("--any-instance", "--other-calls", "10")
-    config, names = one_slot(cloud, count=60, period=30)
+    config, names = one_slot(cloud, count=60, least=30)
     with Daemon(config, KEYS) as daemon:
         submitted = daemon.wait_for("backup_submitted", 60, timeout=40)
         assert daemon.stop() == 0

@@ -428,7 +428,9 @@ static void test_full_disk(void **state)
     assert_int_equal(r, 0);
 }
 
-int main(void)
+/* [-]PATTERN: only the tests of such names, or only the others. They mostly wait; so two run at
+ * once. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_synced_before_answered, set_up, tear_down),
@@ -449,5 +451,9 @@ int main(void)
     };
     fault_memory_install();
     fault_vfs_install();
+    if (argc > 1 && argv[1][0] == '-')
+        cmocka_set_skip_filter(argv[1] + 1);
+    else if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from daemon import BINARY, Daemon, configuration, wait_for_phase
+from daemon import BINARY, Daemon, configuration, soon
 from service_manager import ServiceManager
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
@@ -85,8 +85,8 @@ def test_a_bad_reload_changes_nothing(stand_in):
 def burst_in_progress(cloud, tmp_path, arrivals):
     """A daemon in the middle of a slot of 100 instances, and their names."""
     names = [f"crs-drai{number:04d}" for number in range(100)]
-    config = configuration(cloud, {"nightly": {"every": "20s", "start_within": "19s", "instances": names}})
-    wait_for_phase(20, 4)
+    period, _due = soon(20, 4)
+    config = configuration(cloud, {"nightly": {"every": f"{period}s", "start_within": "19s", "instances": names}})
     daemon = Daemon(config, KEYS, directory=str(tmp_path))
     daemon.__enter__()
     deadline = time.monotonic() + 30
@@ -170,7 +170,7 @@ def test_signs_of_life(stand_in):
     """For the watchdog whatever there is to do, of more time while a stop takes long, and a status that never stays old."""
     cloud = stand_in("--any-instance", "--latency", "1500ms", "--task-time", "0")
     schedules = {"rare": {"every": "4s", "instances": ["crs-aaaaaaaa"]}}
-    wait_for_phase(4, 3)
+    soon(4, 3)
     with ServiceManager() as manager:
         environment = {**manager.environment, "WATCHDOG_USEC": "500000"}
         with Daemon(configuration(cloud, schedules), KEYS, environment=environment) as daemon:
@@ -236,15 +236,15 @@ def test_a_reload_with_bad_keys_changes_nothing(stand_in, tmp_path):
 
 def test_a_schedule_that_comes_back_is_not_caught_up(stand_in):
     cloud = stand_in("--any-instance", "--task-time", "0")
-    both = {**ONE, "minutely": {"every": "8s", "instances": ["crs-bbbb0002"]}}
-    due = wait_for_phase(8, 3)
+    period, due = soon(8, 3)
+    both = {**ONE, "minutely": {"every": f"{period}s", "instances": ["crs-bbbb0002"]}}
     with Daemon(configuration(cloud, both), KEYS) as daemon:
         while not [event for event in daemon.events("backup_submitted") if event["schedule"] == "minutely"]:
             time.sleep(0.05)
         daemon.write(configuration(cloud, ONE))
         daemon.reload()
         daemon.wait_for("reloaded")
-        time.sleep(max(0.0, due + 8.5 - time.time()))
+        time.sleep(max(0.0, due + period + 0.5 - time.time()))
         daemon.write(configuration(cloud, both))
         daemon.reload()
         daemon.wait_for("reloaded", 2)

@@ -6,15 +6,20 @@ import time
 import pytest
 
 import syslogd
-from daemon import Daemon, configuration, wait_for_phase
+from daemon import Daemon, configuration, soon
 from service_manager import ServiceManager
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 COUNT = 200
-PERIOD = 20
+PERIOD = 20  # at least
 SUBMITTED = re.compile(
     r"event=backup_submitted schedule=nightly instance=(crs-[a-z0-9]+) region=ap-guangzhou slot=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) "
     r"attempt=1 task_id=(\d+) request_id=([0-9a-f-]{36})$")
+
+
+def on_dev_log(test):
+    """There is one /dev/log: those who need it run one after the other."""
+    return pytest.mark.xdist_group("dev-log")(pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))(test))
 
 
 def instances(count=COUNT):
@@ -22,9 +27,10 @@ def instances(count=COUNT):
 
 
 def burst(cloud, **more):
-    """A configuration whose one slot is due every PERIOD seconds, and that instant."""
-    config = configuration(cloud, {"nightly": {"every": f"{PERIOD}s", "start_within": "19s", "instances": instances()}}, **more)
-    return config, wait_for_phase(PERIOD, 4)
+    """A configuration whose slot is due in a few seconds, and that instant."""
+    period, due = soon(PERIOD, 4)
+    config = configuration(cloud, {"nightly": {"every": f"{period}s", "start_within": "19s", "instances": instances()}}, **more)
+    return config, due
 
 
 def check_truth(cloud, due):
@@ -40,6 +46,7 @@ def check_truth(cloud, due):
     return stats
 
 
+@pytest.mark.alone
 def test_a_burst_is_paced_and_complete(stand_in):
     cloud = stand_in("--any-instance", "--latency", "150ms")
     config, due = burst(cloud)
@@ -53,7 +60,8 @@ def test_a_burst_is_paced_and_complete(stand_in):
     assert not daemon.events("backup_retry") and not daemon.events("throttled")
 
 
-@pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))
+@pytest.mark.alone
+@on_dev_log
 def test_task_ids_stand_in_a_real_syslog(stand_in):
     cloud = stand_in("--any-instance", "--latency", "150ms")
     with syslogd.Syslogd() as syslog:
@@ -74,17 +82,16 @@ def test_task_ids_stand_in_a_real_syslog(stand_in):
     assert f"submitted={COUNT} failed=0" in stopped[0]
 
 
-QUIET_PERIOD = 8
 QUIET_NAMES = instances(20)
 
 
-def quiet_between(cloud, **log):
+def quiet_between(cloud, period, **log):
     """A configuration whose slots last a second or so, with seconds between them in which nothing is logged."""
-    schedules = {"nightly": {"every": f"{QUIET_PERIOD}s", "start_within": "5s", "instances": QUIET_NAMES}}
+    schedules = {"nightly": {"every": f"{period}s", "start_within": "5s", "instances": QUIET_NAMES}}
     return configuration(cloud, schedules, log=log)
 
 
-def take_away(syslog):
+def take_away(syslog, period):
     """Stops the log daemon between two slots and returns how many lines of slots it has.
 
     What lies in its socket when it ends is lost to everybody, so nothing may be under way: all lines of a
@@ -93,7 +100,7 @@ def take_away(syslog):
     slots = 1
     while True:
         lines = instances_of(syslog.wait_for("event=backup_submitted", slots * len(QUIET_NAMES), timeout=40))
-        due = (int(time.time()) // QUIET_PERIOD + 1) * QUIET_PERIOD
+        due = (int(time.time()) // period + 1) * period
         if len(lines) == slots * len(QUIET_NAMES) and due - time.time() > 3:
             syslog.stop()
             assert time.time() < due, "the log daemon took seconds to end"
@@ -112,18 +119,18 @@ def wait_for_arrivals(cloud, count):
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))
+@on_dev_log
 @pytest.mark.parametrize(("target", "reloads"), [("syslog", []), ("auto", [{"level": "debug"}, {"format": "json"}, {}])])
 def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in, target, reloads):
     """Nor with reloads while it is away: another level or format neither moves nor drops what is kept."""
     cloud = stand_in("--any-instance", "--task-time", "0")
     with syslogd.Syslogd() as syslog, ServiceManager() as manager:
-        wait_for_phase(QUIET_PERIOD, 3)
-        with Daemon(quiet_between(cloud, target=target), KEYS, environment=manager.environment) as daemon:
+        period, _due = soon(6, 3)
+        with Daemon(quiet_between(cloud, period, target=target), KEYS, environment=manager.environment) as daemon:
             manager.wait_for("READY=1")
-            before = take_away(syslog)
+            before = take_away(syslog, period)
             for log in reloads:
-                daemon.write(quiet_between(cloud, target=target, **log))
+                daemon.write(quiet_between(cloud, period, target=target, **log))
                 daemon.reload()
                 manager.wait_for("READY=1")
             wait_for_arrivals(cloud, before + len(QUIET_NAMES))
@@ -138,18 +145,18 @@ def test_a_syslog_that_vanishes_and_returns_loses_nothing(stand_in, target, relo
     assert not daemon.lines
 
 
-@pytest.mark.skipif(syslogd.why_not() is not None, reason=str(syslogd.why_not()))
+@on_dev_log
 @pytest.mark.parametrize("reloaded", [False, True])
 def test_what_syslog_does_not_take_stands_on_standard_error(stand_in, reloaded):
     """In the end, or with a reload that names it as the target."""
     cloud = stand_in("--any-instance", "--task-time", "0")
     with syslogd.Syslogd() as syslog:
-        wait_for_phase(QUIET_PERIOD, 3)
-        with Daemon(quiet_between(cloud, target="syslog"), KEYS) as daemon:
-            before = take_away(syslog)
+        period, _due = soon(6, 3)
+        with Daemon(quiet_between(cloud, period, target="syslog"), KEYS) as daemon:
+            before = take_away(syslog, period)
             if reloaded:
                 wait_for_arrivals(cloud, before + len(QUIET_NAMES) // 2)
-                daemon.write(quiet_between(cloud, target="stderr"))
+                daemon.write(quiet_between(cloud, period, target="stderr"))
                 daemon.reload()
             wait_for_arrivals(cloud, before + len(QUIET_NAMES))
             assert daemon.stop() == 0
@@ -168,9 +175,8 @@ def test_what_syslog_does_not_take_stands_on_standard_error(stand_in, reloaded):
 def test_a_connection_is_opened_before_its_slot(stand_in):
     """Slots further apart than idle connections live: the connection has to be opened ahead."""
     cloud = stand_in("--any-instance", "--latency", "20ms", "--idle-timeout", "5s")
-    period = 12
+    period, _due = soon(11, 4)
     config = configuration(cloud, {"nightly": {"every": f"{period}s", "instances": ["crs-first001"]}})
-    wait_for_phase(period, 4)
     with Daemon(config, KEYS) as daemon:
         daemon.wait_for("backup_submitted", 2, timeout=60)
         assert daemon.stop() == 0
