@@ -22,8 +22,10 @@ static int send_question(struct remote *r, struct errtext *err)
     r->question.request.ticket = r->ticket;
     r->state = REMOTE_ASKED;
     int outcome = transport->send(transport->context, &r->question.request, err);
-    if (outcome != 0)
+    if (outcome != 0) {
+        r->state = REMOTE_IDLE; /* there is nothing to cancel */
         remote_end(r);
+    }
     secret_wipe(r->question.body, sizeof r->question.body);
     return outcome;
 }

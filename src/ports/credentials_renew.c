@@ -187,7 +187,8 @@ static enum credentials_news take_keys(struct credentials *c, struct errtext *wh
         return CREDENTIALS_FAILED;
     }
     int64_t margin = life / 10 < CREDENTIALS_MARGIN_US ? life / 10 : CREDENTIALS_MARGIN_US;
-    margin += 2 * CREDENTIALS_LAST_US;
+    if (margin < 2 * CREDENTIALS_LAST_US)
+        margin = 2 * CREDENTIALS_LAST_US;
     bool was_due = !wall_before(c->now.wall, renewal->renew_at);
     bool other = credentials_use(c, &c->remote.found, end);
     c->served_by = c->remote.provider;
@@ -200,7 +201,8 @@ static enum credentials_news take_keys(struct credentials *c, struct errtext *wh
         return CREDENTIALS_NO_NEWS;
     }
     renewal->failures = 0;
-    renewal->try_at = mono_add_ns(c->now.mono, CREDENTIALS_LOOK_NS);
+    renewal->try_at = mono_add_ns(c->now.mono, CREDENTIALS_TRY_FIRST_NS);
+    c->look_at = mono_add_ns(c->now.mono, CREDENTIALS_LOOK_NS);
     renewal->renew_at = wall_add_us(end, -margin);
     return other ? CREDENTIALS_REFRESHED : CREDENTIALS_NO_NEWS;
 }
@@ -247,19 +249,21 @@ static enum credentials_news take_answer(struct credentials *c, bool *ret_ask_on
     return *ret_ask_on ? CREDENTIALS_NO_NEWS : fail(c, &why);
 }
 
-static bool is_due(const struct credentials *c)
+/* MONO_NEVER: the keys are good. */
+static struct mono due_at(const struct credentials *c)
 {
     const struct renewal *renewal = &c->renewal;
-    if (mono_before(c->now.mono, renewal->try_at))
-        return false;
-    return !c->has_keys || renewal->urgent || c->refused
-           || !wall_before(c->now.wall, renewal->renew_at);
+    if (!c->has_keys || renewal->urgent || !wall_before(c->now.wall, renewal->renew_at))
+        return renewal->try_at;
+    if (!c->refused)
+        return MONO_NEVER;
+    return mono_before(renewal->try_at, c->look_at) ? c->look_at : renewal->try_at;
 }
 
 /* Answers may come at once, from inside the asking: hence the loop. */
 enum credentials_news renewal_step(struct credentials *c)
 {
-    bool ask = c->remote.state == REMOTE_IDLE && is_due(c);
+    bool ask = c->remote.state == REMOTE_IDLE && !mono_before(c->now.mono, due_at(c));
     for (;;) {
         if (ask && c->remote.state == REMOTE_IDLE) {
             struct errtext why = {""};
@@ -280,13 +284,13 @@ enum credentials_news renewal_step(struct credentials *c)
 void renewal_next_wake(const struct credentials *c, struct wall *ret_wall, struct mono *ret_mono)
 {
     const struct renewal *renewal = &c->renewal;
-    if (c->remote.state == REMOTE_ANSWERED)
-        *ret_mono = c->now.mono;
-    else if (c->remote.state == REMOTE_ASKED)
+    if (c->remote.state == REMOTE_ASKED)
         return; /* the answer wakes us, and a time-out is one */
-    else if (!c->has_keys || renewal->urgent || c->refused
-             || !wall_before(c->now.wall, renewal->renew_at))
-        *ret_mono = renewal->try_at;
-    else
-        *ret_wall = renewal->renew_at;
+    if (c->remote.state == REMOTE_ANSWERED) {
+        *ret_mono = c->now.mono;
+        return;
+    }
+    *ret_mono = due_at(c);
+    if (c->has_keys && wall_before(c->now.wall, renewal->renew_at))
+        *ret_wall = renewal->renew_at; /* once it has passed, the back-off says when */
 }

@@ -903,3 +903,37 @@ def test_durations():
     for wrong in ("soon", "", "5 parsecs", None, True):
         with pytest.raises(ValueError):
             durations.parse_ns(wrong)
+
+
+# ---- temporary keys ----
+
+
+def ask_metadata(cloud, name=""):
+    link = cloud.connect(tls=False)
+    link.request("GET", "/latest/meta-data/cam/security-credentials/" + name)
+    reply = link.getresponse()
+    return reply.status, reply.read().decode()
+
+
+def test_a_machines_role_signs_until_it_ends():
+    with StandIn("--any-instance", "--role", "backup", "--role-life", "1h") as cloud:
+        assert ask_metadata(cloud) == (200, "backup")
+        assert ask_metadata(cloud, "other")[0] == 404
+        keys = json.loads(ask_metadata(cloud, "backup")[1])
+        assert keys["Code"] == "Success" and 3590 < keys["ExpiredTime"] - time.time() <= 3600
+        backup = ("ManualBackupInstance", {"InstanceId": "crs-aaaa0001"})
+        cloud.secret_id, cloud.secret_key = keys["TmpSecretId"], keys["TmpSecretKey"]
+        assert cloud.call(*backup)["Error"]["Code"] == "AuthFailure.TokenFailure"
+        cloud.token = keys["Token"]
+        assert "TaskId" in cloud.call(*backup)
+        cloud.set_faults({"match": {"action": "Metadata"}, "do": {"life": "-1s"}})
+        keys = json.loads(ask_metadata(cloud, "backup")[1])
+        cloud.secret_id, cloud.secret_key, cloud.token = keys["TmpSecretId"], keys["TmpSecretKey"], keys["Token"]
+        assert cloud.call(*backup)["Error"]["Code"] == "AuthFailure.TokenFailure"
+
+
+def test_no_role_and_no_sts_by_default():
+    with StandIn("--any-instance") as cloud:
+        assert ask_metadata(cloud)[0] == 404
+        reply = cloud.call("AssumeRole", {}, X_TC_Version="2018-08-13")
+        assert reply["Error"]["Code"] == "AuthFailure.SignatureFailure"      # signed for redis

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 
 import pytest
 
@@ -199,6 +198,51 @@ def test_a_reload_asks_anew_and_keeps_the_old_keys(stand_in):
         assert daemon.stop() == 0
     assert len(signed_by(cloud)) == 2
     assert not [event for event in daemon.events() if event["event"] in (*PASSED, "credentials_failed")]
+
+
+def test_a_key_file_that_is_replaced(stand_in, tmp_path):
+    """Half-written, open to others, a link to another file of root's, gone: refused, the old keys go on; then the new key."""
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text(json.dumps([{"secret_id": "AKIDrotated", "secret_key": "ROTATED"}]))
+    cloud = stand_in("--any-instance", "--task-time", "0", "--keys", str(pairs))
+    keys, other = tmp_path / "keys", tmp_path / "other"
+    other.write_text("root:$6$NOT-FOR-YOU:1:0:99999:7:::\n")
+    other.chmod(0o600)
+
+    def put(text, mode=0o600):
+        fresh = tmp_path / "fresh"
+        fresh.write_text(text)
+        fresh.chmod(mode)
+        fresh.replace(keys)
+
+    def link_other():
+        keys.unlink()
+        keys.symlink_to(other)
+
+    good = f"[default]\nsecret_id={KEYS[0]}\nsecret_key={KEYS[1]}\n"
+    put(good)
+    config = configuration(cloud, EACH_SECOND, credentials={"provider": "file", "file": str(keys)})
+    steps = [
+        (lambda: put(good[: good.index("secret_key=") + 5]), "not [section], a comment or name = value"),
+        (lambda: put(good[: good.index("secret_key=")]), "has no secret_key in [default]"),
+        (lambda: put(good, 0o644), "close it: chmod 600"),
+        (link_other, "a setting before the first [section]"),
+        (keys.unlink, "does not exist"),
+    ]
+    with Daemon(config) as daemon:
+        daemon.wait_for("ready")
+        for number, (change, said) in enumerate(steps, 1):
+            change()
+            daemon.reload()
+            assert said in daemon.wait_for("reload_failed", number)[-1]["message"]
+        daemon.wait_for("backup_submitted", len(daemon.events("backup_submitted")) + 2)
+        put("[default]\nsecret_id=AKIDrotated\nsecret_key=ROTATED\n")
+        daemon.reload()
+        daemon.wait_for("reloaded")
+        daemon.wait_for("backup_submitted", len(daemon.events("backup_submitted")) + 2)
+        assert daemon.stop() == 0
+    assert signed_by(cloud) == [KEYS[0], "AKIDrotated"]
+    assert "NOT-FOR-YOU" not in "\n".join(daemon.lines) and "ROTATED" not in "\n".join(daemon.lines)
 
 
 # ---- no key is seen anywhere ----
