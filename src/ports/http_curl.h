@@ -15,7 +15,8 @@
  *
  * The sink's functions are called on the loop's thread from the loop's turns and from inside
  * send(), cancel(), warm(), reload() and close(), never from inside a callback of libcurl. For
- * each accepted request: on_wire at most once, then outcome exactly once.
+ * each accepted request: on_wire at most once, with an instant at which its bytes were out (a
+ * moment late, never early), then outcome exactly once.
  *
  * The caller ignores SIGPIPE: no signal is touched here.
  */

@@ -45,8 +45,6 @@ static int prerequest(void *context, char *remote_ip, char *local_ip, int remote
     }
     t->sent = true;
     if (t->purpose == HTTP_REQUEST) {
-        const struct http_sink *sink = &t->pool->http->sink;
-        t->wire_at = sink->clock(sink->context);
         t->wire_due = true;
         t->wire_next = t->pool->wire;
         t->pool->wire = t;
@@ -430,11 +428,18 @@ int http_transfer_start(struct http_transfer *t)
 
 /* ---- the verdict ---- */
 
-/* Files what prerequest() noted: outside of libcurl, and ahead of any outcome. */
+/*
+ * Files what prerequest() noted: outside of libcurl, and ahead of any outcome. libcurl sends right
+ * after prerequest(), in the same turn; so now the bytes are out, however long the process had to
+ * wait for a processor in between. An instant before the send could be too early for a limiter.
+ */
 void http_transfer_file_wire(struct http_pool *pool)
 {
+    if (pool->wire == NULL)
+        return;
     const struct http_sink *sink = &pool->http->sink;
-    /* Noted latest first: turn the list round, so that the instants are filed in their order. */
+    struct mono at = sink->clock(sink->context);
+    /* Noted latest first: turn the list round, so that they are filed in their order. */
     struct http_transfer *first = NULL;
     for (struct http_transfer *t = pool->wire, *next; t != NULL; t = next) {
         next = t->wire_next;
@@ -446,7 +451,7 @@ void http_transfer_file_wire(struct http_pool *pool)
         next = t->wire_next;
         t->wire_next = NULL;
         t->wire_due = false;
-        sink->on_wire(sink->context, t->ticket, t->wire_at);
+        sink->on_wire(sink->context, t->ticket, at);
     }
 }
 

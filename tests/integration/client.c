@@ -45,13 +45,26 @@ struct mono client_clock(void *unused)
     return (struct mono){(int64_t)uv_hrtime()};
 }
 
+/* The process reads the clock, and then does not run until the request has arrived. */
+static struct mono slow_clock(void *context)
+{
+    struct client *c = context;
+    c->looked_at = client_clock(NULL);
+    if (c->requests == NULL)
+        return c->looked_at;
+    for (int i = 0; i < ARRIVAL_WAIT_MS && atomic_load(c->requests) == 0; i++)
+        uv_sleep(1);
+    c->arrived = atomic_load(c->requests) > 0;
+    return c->looked_at;
+}
+
 static void on_wire(void *context, uint64_t ticket, struct mono at)
 {
     struct client *c = context;
     struct filed *f = &c->filed[ticket];
     assert_int_equal(f->outcomes, 0); /* ahead of the outcome */
     f->on_wire++;
-    f->wire_at = at;
+    f->arrived = at.ns == c->looked_at.ns && c->arrived;
 }
 
 static void outcome(void *context, uint64_t ticket, const struct exchange *exchange, struct mono at)
@@ -89,7 +102,7 @@ void client_start(struct client *c, const struct http_options *options)
     assert_int_equal(uv_timer_init(&c->loop, &c->limit), 0);
     c->limit.data = c;
     const struct http_sink sink = {
-        .context = c, .on_wire = on_wire, .outcome = outcome, .clock = client_clock};
+        .context = c, .on_wire = on_wire, .outcome = outcome, .clock = slow_clock};
     if (http_curl_create(&c->loop, options, &sink, &c->http, &err) != 0)
         fail_msg("%s", err.text);
     c->transport = http_curl_transport(c->http);

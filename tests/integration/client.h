@@ -3,6 +3,7 @@
 
 #include "ports/http_curl.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -17,7 +18,7 @@ struct filed {
     size_t body_length;
     char body[256]; /* its beginning */
     char error[256];
-    struct mono wire_at;
+    bool arrived; /* client.requests was positive at the instant that on_wire told */
     struct mono ended_at;
     int order; /* of its outcome among all */
 };
@@ -31,7 +32,14 @@ struct client {
     int outcomes;                       /* of all tickets */
     bool late;
     bool closed;
+    const atomic_int *requests; /* each look at the clock waits for it to be positive; NULL: none */
+    struct mono looked_at;      /* the last look at the clock, and what became of the wait */
+    bool arrived;
 };
+
+#define ARRIVAL_WAIT_MS                                                      \
+    5000 /* of a look at the clock: a process that loses its processor there \
+          */
 
 /*
  * For main(): proxies in the environment that nobody may ask, and no death by SIGPIPE. Names below

@@ -103,6 +103,22 @@ static void test_one_connection_for_all(void **state)
     }
 }
 
+/* The limiter must never take a request for older than it is. */
+static void test_the_wire_is_told_when_the_bytes_are_out(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < COUNT(versions); v++) {
+        struct world w;
+        world_start(&w, serve_answers, versions[v]);
+        send_one(&w, 1);
+        w.client.requests = &w.server.requests;
+        assert_true(client_run(&w.client, 1, 30000));
+        expect(&w, 1, EXCHANGE_ANSWERED, 1);
+        assert_true(w.client.filed[1].arrived);
+        world_stop(&w);
+    }
+}
+
 /* Answers each connection's first request, and ends the connection in some way when told to. */
 static void serve_once(struct server *s, struct peer *p)
 {
@@ -466,6 +482,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_connection_for_all),
+        cmocka_unit_test(test_the_wire_is_told_when_the_bytes_are_out),
         cmocka_unit_test(test_closed_while_idle),
         cmocka_unit_test(test_never_twice),
         cmocka_unit_test(test_many_at_once),
