@@ -169,8 +169,8 @@ def test_the_service_manager_is_told(stand_in, abstract):
 def test_signs_of_life(stand_in):
     """For the watchdog whatever there is to do, of more time while a stop takes long, and a status that never stays old."""
     cloud = stand_in("--any-instance", "--latency", "1500ms", "--task-time", "0")
-    schedules = {"rare": {"every": "4s", "instances": ["crs-aaaaaaaa"]}}
-    soon(4, 3)
+    period, _ = soon(4, 3)
+    schedules = {"rare": {"every": f"{period}s", "instances": ["crs-aaaaaaaa"]}}
     with ServiceManager() as manager:
         environment = {**manager.environment, "WATCHDOG_USEC": "500000"}
         with Daemon(configuration(cloud, schedules), KEYS, environment=environment) as daemon:
