@@ -75,7 +75,7 @@ static void init(struct sim *sim, uint64_t seed, bool big)
     sim->ports = (struct engine_ports){
         .transport = cloud_transport(sim),
         .ledger = ledger_port(sim),
-        .keyring = {sim, twin_keys},
+        .keyring = {.context = sim, .get = twin_keys},
         .journal = {sim, twin_write},
         .chance = {sim, twin_chance},
         .built = {sim->world.built_us},

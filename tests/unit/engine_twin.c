@@ -265,7 +265,7 @@ void twin_init(struct twin *twin, int64_t second)
                    .recorded = recorded,
                    .unended = unended,
                    .scan = scan},
-        .keyring = {twin, get_keys},
+        .keyring = {.context = twin, .get = get_keys},
         .journal = {twin, write_line},
         .chance = {twin, no_chance},
     };
