@@ -128,7 +128,8 @@ static int twin_send(void *context, const struct transport_request *request, str
                    (unsigned long long)request->ticket);
         oracle_sent(&sim->oracle, record, request->ticket, host);
     } else {
-        trace_line(&sim->trace, "ask %s %s ticket %llx", world_action_name(action), request->body,
+        trace_line(&sim->trace, "ask %s %s ticket %llx",
+                   world_action_name((enum cloud_action)action), request->body,
                    (unsigned long long)request->ticket);
         oracle_asked(&sim->oracle);
     }
