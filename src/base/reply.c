@@ -25,8 +25,10 @@
 /* What a body holds, as far as it could be read. */
 struct answer {
     bool has_error; /* then code and message are set */
-    bool has_task;  /* then task_id is */
+    bool has_task;  /* then task_id is; of a query: it was read */
     int64_t task_id;
+    reply_read_fn read; /* NULL: a TaskId is what success holds */
+    void *context;
     char code[REPLY_CODE_MAX];
     char message[ERROR_MESSAGE_MAX];
 };
@@ -140,6 +142,11 @@ static int read_response(struct json_value response, struct verdict *verdict, st
         return errtext_set(err, -EINVAL, "the reply has two Errors");
     if (has_error == 0 && (outcome = read_error(value, ret, err)) != 0)
         return outcome;
+    if (ret->read != NULL) {
+        outcome = ret->has_error ? 0 : ret->read(ret->context, &response, err);
+        ret->has_task = !ret->has_error && outcome == 0;
+        return outcome;
+    }
     int has_task = find(response, "TaskId", &value);
     if (has_task == JSON_DOUBLED)
         return errtext_set(err, -EINVAL, "the reply has two TaskIds");
@@ -233,9 +240,10 @@ static void judge_gateway(const struct answer *answer, struct verdict *verdict)
     text_add_line(&t, answer->message, strlen(answer->message));
 }
 
-static void judge_answered(const struct exchange *exchange, struct verdict *verdict)
+static void judge_answered(const struct exchange *exchange, reply_read_fn read, void *context,
+                           struct verdict *verdict)
 {
-    struct answer answer = {.has_error = false, .has_task = false};
+    struct answer answer = {.read = read, .context = context};
     struct errtext err = {.text = ""};
     int outcome = read_body(exchange, verdict, &answer, &err);
     if (exchange->http_status != HTTP_OK && outcome != -ENOMEM) {
@@ -256,7 +264,8 @@ static void judge_answered(const struct exchange *exchange, struct verdict *verd
     set_message(verdict, outcome != 0 ? err.text : "the reply has neither an Error nor a TaskId");
 }
 
-void reply_judge(const struct exchange *exchange, struct verdict *ret)
+static void judge(const struct exchange *exchange, reply_read_fn read, void *context,
+                  struct verdict *ret)
 {
     *ret = (struct verdict){.class = VERDICT_AMBIGUOUS, .date_second = exchange->date_second};
     switch (exchange->kind) {
@@ -271,7 +280,18 @@ void reply_judge(const struct exchange *exchange, struct verdict *ret)
         return;
     case EXCHANGE_ANSWERED:
         ret->http_status = exchange->http_status;
-        judge_answered(exchange, ret);
+        judge_answered(exchange, read, context, ret);
         return;
     }
+}
+
+void reply_judge(const struct exchange *exchange, struct verdict *ret)
+{
+    judge(exchange, NULL, NULL, ret);
+}
+
+void reply_judge_query(const struct exchange *exchange, reply_read_fn read, void *context,
+                       struct verdict *ret)
+{
+    judge(exchange, read, context, ret);
 }

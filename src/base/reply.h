@@ -72,6 +72,16 @@ struct verdict {
  */
 void reply_judge(const struct exchange *exchange, struct verdict *ret);
 
+/*
+ * Judges the answer to an action that only reads: accepted where `read` takes the Response, an
+ * object without an Error; else as above. `read` answers 0, or negative with a text: the answer is
+ * then ambiguous with the code Client.BadReply.
+ */
+struct json_value;
+typedef int (*reply_read_fn)(void *context, const struct json_value *response, struct errtext *err);
+void reply_judge_query(const struct exchange *exchange, reply_read_fn read, void *context,
+                       struct verdict *ret);
+
 /* The class of a code by the table and its fallbacks. */
 enum verdict_class reply_class_of(const char *code);
 

@@ -209,7 +209,7 @@ int text_parse_duration(const char *string, int64_t *ret_us, struct errtext *err
     int64_t value = 0;
     while (*p >= '0' && *p <= '9') {
         if (value > TEXT_DURATION_MAX_US)
-            return errtext_set(err, -EINVAL, "'%.40s' is longer than 366d", string);
+            return errtext_set(err, -EINVAL, "'%.40s' is longer than 3660d", string);
         value = value * 10 + (*p++ - '0');
     }
     if (p == string)
@@ -225,7 +225,7 @@ int text_parse_duration(const char *string, int64_t *ret_us, struct errtext *err
         if (strcmp(p, units[i].name) != 0)
             continue;
         if (value > TEXT_DURATION_MAX_US / units[i].us)
-            return errtext_set(err, -EINVAL, "'%.40s' is longer than 366d", string);
+            return errtext_set(err, -EINVAL, "'%.40s' is longer than 3660d", string);
         *ret_us = value * units[i].us;
         return 0;
     }

@@ -47,7 +47,7 @@ bool text_is_utf8(const char *bytes, size_t length);
  *
  * Outcomes: 0; -EINVAL with a text.
  */
-#define TEXT_DURATION_MAX_US (INT64_C(366) * SECONDS_PER_DAY * US_PER_SECOND)
+#define TEXT_DURATION_MAX_US (INT64_C(3660) * SECONDS_PER_DAY * US_PER_SECOND)
 int text_parse_duration(const char *string, int64_t *ret_us, struct errtext *err) MUST_CHECK;
 
 /* The shortest exact spelling in those units ("90s", "6h"); smaller than 1 ms in "us". */
