@@ -194,7 +194,8 @@ static int open_ledger(struct daemon *daemon, struct errtext *err)
     if (mkdir(directory, S_IRWXU) < 0 && errno != EEXIST)
         return errtext_set(err, -errno, "state_dir %s cannot be made: %s; make it, or name another",
                            directory, strerrordesc_np(errno));
-    const struct ledger_sqlite_options options = {.state_dir = directory};
+    const struct ledger_sqlite_options options = {.state_dir = directory,
+                                                  .keep_us = daemon->config->ledger_keep_us};
     const struct ledger_sqlite_sink sink = {
         .context = daemon, .recorded = on_recorded, .state = on_ledger};
     struct errtext warning = {""};

@@ -50,6 +50,7 @@ static int take_config(struct daemon *daemon, struct config *config, struct errt
     }
     if (strcmp(config->state_dir, daemon->config->state_dir) != 0)
         daemon_say_warning(daemon, "state_dir changes with the next start, not with a reload");
+    ledger_sqlite_set_keep(daemon->ledger, config->ledger_keep_us);
     config_unref(daemon->config);
     daemon->config = config_ref(config);
     r = daemon_open_log(daemon);

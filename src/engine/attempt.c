@@ -11,14 +11,15 @@
 
 /* clang-format off */
 static const enum attempt_state moves[ATTEMPT_STATES][ATTEMPT_EVENTS] = {
-    /*                      RECORD             RECORDED       SEND             LEAVE            LATER            END */
-    [ATTEMPT_NEW]       = {ATTEMPT_RECORDING, NONE,          NONE,            NONE,            NONE,            NONE},
-    [ATTEMPT_RECORDING] = {NONE,              ATTEMPT_READY, NONE,            NONE,            ATTEMPT_WAITING, ATTEMPT_ENDED},
-    [ATTEMPT_READY]     = {NONE,              NONE,          ATTEMPT_SENDING, NONE,            ATTEMPT_WAITING, ATTEMPT_ENDED},
-    [ATTEMPT_SENDING]   = {NONE,              NONE,          NONE,            ATTEMPT_ON_WIRE, ATTEMPT_WAITING, ATTEMPT_ENDED},
-    [ATTEMPT_ON_WIRE]   = {NONE,              NONE,          NONE,            NONE,            ATTEMPT_WAITING, ATTEMPT_ENDED},
-    [ATTEMPT_WAITING]   = {ATTEMPT_RECORDING, NONE,          NONE,            NONE,            NONE,            ATTEMPT_ENDED},
-    [ATTEMPT_ENDED]     = {NONE,              NONE,          NONE,            NONE,            NONE,            NONE},
+    /*                      RECORD             RECORDED           SEND               LEAVE              LATER              DOUBT            END */
+    [ATTEMPT_NEW]       = {ATTEMPT_RECORDING, NONE,              NONE,              NONE,              ATTEMPT_WAITING,   ATTEMPT_DOUBTFUL,  NONE},
+    [ATTEMPT_RECORDING] = {NONE,              ATTEMPT_READY,     NONE,              NONE,              ATTEMPT_WAITING,   NONE,              ATTEMPT_ENDED},
+    [ATTEMPT_READY]     = {NONE,              NONE,              ATTEMPT_SENDING,   NONE,              ATTEMPT_WAITING,   NONE,              ATTEMPT_ENDED},
+    [ATTEMPT_SENDING]   = {NONE,              NONE,              NONE,              ATTEMPT_ON_WIRE,   ATTEMPT_WAITING,   ATTEMPT_DOUBTFUL,  ATTEMPT_ENDED},
+    [ATTEMPT_ON_WIRE]   = {NONE,              NONE,              NONE,              NONE,              ATTEMPT_WAITING,   ATTEMPT_DOUBTFUL,  ATTEMPT_ENDED},
+    [ATTEMPT_WAITING]   = {ATTEMPT_RECORDING, NONE,              NONE,              NONE,              ATTEMPT_WAITING,   NONE,              ATTEMPT_ENDED},
+    [ATTEMPT_DOUBTFUL]  = {NONE,              NONE,              NONE,              NONE,              ATTEMPT_WAITING,   NONE,              ATTEMPT_ENDED},
+    [ATTEMPT_ENDED]     = {NONE,              NONE,              NONE,              NONE,              NONE,              NONE,              NONE},
 };
 /* clang-format on */
 
@@ -35,8 +36,8 @@ enum attempt_state attempt_move(enum attempt_state state, enum attempt_event eve
 
 const char *attempt_state_name(enum attempt_state state)
 {
-    static const char *const names[ATTEMPT_STATES] = {"new",     "recording", "ready", "sending",
-                                                      "on_wire", "waiting",   "ended"};
+    static const char *const names[ATTEMPT_STATES] = {"new",     "recording", "ready",    "sending",
+                                                      "on_wire", "waiting",   "doubtful", "ended"};
     return names[state];
 }
 

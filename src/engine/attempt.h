@@ -17,6 +17,13 @@
  * answer is due WAITING    until its next attempt                        ENDED    its verdict is
  * recorded
  *
+ * DOUBTFUL   an attempt in flight whose answer was lost, or one of an earlier life without an end:
+ *            it is looked for in the cloud; then it ends, or waits for another attempt
+ *
+ *   SENDING, ON_WIRE, NEW ── doubt ──► DOUBTFUL ── later ──► WAITING
+ *                                         └─────── end ────► ENDED
+ *
+ * A NEW run may wait before its first attempt: for an earlier backup of its instance to end.
  * A RECORDING run may also end (its time ran out, the daemon stops). An illegal move aborts.
  */
 #pragma once
@@ -25,9 +32,11 @@
 #include "base/heap.h"
 #include "base/reply.h"
 #include "engine/model.h"
+#include "engine/ongoing.h"
 
 struct lane;
 struct open_slot;
+struct doubt;
 
 enum attempt_state {
     ATTEMPT_NEW,
@@ -36,6 +45,7 @@ enum attempt_state {
     ATTEMPT_SENDING,
     ATTEMPT_ON_WIRE,
     ATTEMPT_WAITING,
+    ATTEMPT_DOUBTFUL,
     ATTEMPT_ENDED,
 };
 
@@ -45,6 +55,7 @@ enum attempt_event {
     ATTEMPT_SEND,     /* handed to the transport */
     ATTEMPT_LEAVE,    /* its bytes left */
     ATTEMPT_LATER,    /* another attempt follows */
+    ATTEMPT_DOUBT,    /* it may have started a backup */
     ATTEMPT_END,
 };
 
@@ -63,7 +74,7 @@ const char *attempt_state_name(enum attempt_state state);
 enum attempt_decision {
     ATTEMPT_SUBMITTED, /* accepted */
     ATTEMPT_RETRY,     /* after `delay_us` */
-    ATTEMPT_UNKNOWN,   /* may have started a backup: not sent again */
+    ATTEMPT_UNKNOWN,   /* may have started a backup: looked up before anything is sent again */
     ATTEMPT_FAILED,    /* for good */
     ATTEMPT_EXPIRED,   /* a retry would come too late */
 };
@@ -86,14 +97,20 @@ struct run {
     const struct instance *instance;
     struct lane *lane;
     struct open_slot *open; /* alive until the run has ended */
-    struct wall slot;       /* nominal: the identity */
-    struct wall due;        /* slot + delay of the spread */
-    struct wall deadline;   /* due + start_within */
+    struct doubt *doubt;    /* owned; of a DOUBTFUL run */
+    struct ongoing ongoing;
+    struct wall slot;     /* nominal: the identity */
+    struct wall due;      /* slot + delay of the spread */
+    struct wall deadline; /* due + start_within */
     enum attempt_state state;
-    int attempt; /* the present one, from 1 */
+    int attempt;  /* the present one, from 1 */
+    int failures; /* of tasks of this slot */
     bool owes_token;
+    bool probe;          /* it is the breaker's */
+    bool stayed;         /* it never reached the network: says nothing about the endpoint */
     const char *dropped; /* a word for the log: no attempt follows the one in flight; NULL */
     struct mono sent_at;
+    struct wall started_at; /* the present attempt may have left from then on */
 
     /* Filed by the ports, taken up by the next step. */
     bool is_filed;

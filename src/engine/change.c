@@ -58,9 +58,7 @@ int engine_make_lanes(struct engine *engine, const struct config *config)
 static void configure_lanes(struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->lane_count; i++)
-        /* Only a larger ring can fail; the old rate then stays, which is the safe side. */
-        (void)!bucket_configure(&engine->lanes[i]->bucket, engine->config->per_second,
-                                engine->config->burst);
+        lane_configure(engine->lanes[i], engine->config);
 }
 
 /*
@@ -72,8 +70,7 @@ static void drop_lanes(struct engine *engine)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         struct lane *lane = engine->lanes[i];
-        bool wanted = lane->runs > 0 || lane->batches.count > 0
-                      || !bucket_is_quiet(&lane->bucket, engine->now.mono);
+        bool wanted = !lane_is_quiet(lane, engine->now.mono);
         for (uint32_t j = 0; !wanted && j < engine->config->host_count; j++)
             wanted = engine->by_host[j] == lane;
         if (wanted)
@@ -216,7 +213,7 @@ static void put_back(struct engine *engine)
     for (struct open_slot *open = engine->open_slots.first; open != NULL; open = open->next)
         report_slot_interrupted(&engine->ports.journal, open);
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;)
-        if (is_unsent(run))
+        if (is_unsent(run) || run->state == ATTEMPT_DOUBTFUL)
             engine_put_back(engine, run);
 }
 
@@ -226,6 +223,8 @@ static void give_up(struct engine *engine)
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;)
         if (is_unsent(run))
             engine_give_up(engine, run, "stopping");
+        else if (run->state == ATTEMPT_DOUBTFUL)
+            engine_end_unknown(engine, run);
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         struct lane *lane = engine->lanes[i];
         for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
@@ -241,6 +240,7 @@ void engine_drain(struct engine *engine, struct now now)
     if (engine->draining)
         return;
     engine->draining = true;
+    engine_cancel_flights(engine);
     if (engine->ports.ledger.durable)
         put_back(engine);
     else

@@ -8,9 +8,10 @@
  */
 #include "engine/engine_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 
-static void rest(struct engine *engine)
+void engine_rest(struct engine *engine)
 {
     engine->blocked_until = mono_add_ns(engine->now.mono, ENGINE_RETRY_NS);
 }
@@ -28,6 +29,7 @@ static void record(struct engine *engine, struct run *run)
 {
     run->state = attempt_move(run->state, ATTEMPT_RECORD);
     run->attempt++;
+    run->started_at = engine->now.wall;
     run_renew_ticket(engine->pool, run);
     run->lane->unsent++;
     const struct ledger_entry entry = {
@@ -39,6 +41,7 @@ static void record(struct engine *engine, struct run *run)
         .slot = run->slot,
         .attempt = run->attempt,
         .code = "",
+        .message = "",
         .request_id = "",
         .at = engine->now.wall,
     };
@@ -55,29 +58,59 @@ static bool reserve_places(struct engine *engine, struct lane *lane)
            && heap_reserve(&engine->deadlines, engine->run_count + 1U) == 0;
 }
 
-static bool begin_run(struct engine *engine, struct lane *lane, struct batch *batch)
+struct run *engine_make_run(struct engine *engine, struct lane *lane, struct open_slot *open,
+                            const struct instance *instance, struct wall due)
 {
     if (!reserve_places(engine, lane))
-        return false;
+        return NULL;
     struct run *run = run_pool_take(engine->pool);
     if (run == NULL)
-        return false;
-    run->config = config_ref(batch->open->config);
-    run->schedule = batch->schedule;
-    run->instance = batch_head(batch);
+        return NULL;
+    run->config = config_ref(open->config);
+    run->schedule = open->schedule;
+    run->instance = instance;
     run->lane = lane;
-    run->open = batch->open;
-    run->slot = batch->slot;
-    run->due = batch->head_due;
+    run->open = open;
+    run->slot = open->slot;
+    run->due = due;
     run->deadline = wall_add_us(run->due, run->schedule->start_within_us);
     run->state = ATTEMPT_NEW;
+    run->ongoing = (struct ongoing){
+        .schedule = run->schedule->name, .instance = instance->id, .slot = run->slot};
+    if (ongoing_add(&engine->ongoings, &run->ongoing) < 0) {
+        run_pool_give(engine->pool, run);
+        return NULL;
+    }
+    int r = heap_push(&engine->deadlines, &run->deadline_node, run->deadline.us);
+    assert(r == 0); /* reserved above */
     lane->runs++;
     engine->run_count++;
-    if (heap_push(&engine->deadlines, &run->deadline_node, run->deadline.us) < 0) {
-        engine_give_up(engine, run, "no_memory"); /* reserved above: not reached */
-        return true;
+    return run;
+}
+
+/* The run's first attempt, unless an earlier backup of its instance is in its way. */
+static void start(struct engine *engine, struct run *run)
+{
+    switch (run->attempt > 0 ? START_NOW : engine_may_start(engine, run)) {
+    case START_NOW:
+        record(engine, run);
+        break;
+    case START_LATER:
+        engine_wait(engine, run, engine_start_delay_us(engine, run));
+        break;
+    case START_NEVER:
+        engine_drop(engine, run, "overlap");
+        break;
     }
-    record(engine, run);
+}
+
+static bool begin_run(struct engine *engine, struct lane *lane, struct batch *batch)
+{
+    struct run *run =
+        engine_make_run(engine, lane, batch->open, batch_head(batch), batch->head_due);
+    if (run == NULL)
+        return false;
+    start(engine, run);
     return true;
 }
 
@@ -105,7 +138,7 @@ static void begin_runs(struct engine *engine, struct lane *lane)
         } else {
             warm(engine, lane, batch->count - batch->next);
             if (!begin_run(engine, lane, batch)) {
-                rest(engine);
+                engine_rest(engine);
                 return;
             }
         }
@@ -119,7 +152,7 @@ static void wake_waiting(struct engine *engine, struct lane *lane)
         if (top->key > engine->now.mono.ns)
             return;
         heap_remove(&lane->waiting, top);
-        record(engine, HEAP_OWNER(top, struct run, queue));
+        start(engine, HEAP_OWNER(top, struct run, queue));
     }
 }
 
@@ -129,10 +162,10 @@ static void keys_fail(struct engine *engine, const char *text)
     if (!engine->keys_failed)
         report_keys(&engine->ports.journal, false, text);
     engine->keys_failed = true;
-    rest(engine);
+    engine_rest(engine);
 }
 
-static const struct keys *get_keys(struct engine *engine)
+const struct keys *engine_get_keys(struct engine *engine)
 {
     const struct keyring *keyring = &engine->ports.keyring;
     const struct keys *keys;
@@ -161,6 +194,9 @@ static void release(struct engine *engine, struct lane *lane, struct run *run)
     run->state = attempt_move(run->state, ATTEMPT_SEND);
     run->owes_token = true;
     run->sent_at = engine->now.mono;
+    run->started_at = engine->now.wall;
+    run->stayed = false;
+    run->probe = breaker_send(&lane->breaker);
     engine->in_flight++;
     lane->in_flight++;
     lane->used = true;
@@ -170,7 +206,7 @@ static void release(struct engine *engine, struct lane *lane, struct run *run)
 /* The token is taken: stamp, sign, send. */
 static enum sending send_run(struct engine *engine, struct lane *lane, struct run *run)
 {
-    const struct keys *keys = get_keys(engine);
+    const struct keys *keys = engine_get_keys(engine);
     if (keys == NULL) {
         bucket_return(&lane->bucket);
         return SENDING_STOP;
@@ -178,8 +214,11 @@ static enum sending send_run(struct engine *engine, struct lane *lane, struct ru
     struct transport_request request;
     struct errtext err = {""};
     struct wall stamp = wall_add_us(engine->now.wall, lane->skew_us);
-    int r = requests_backup(engine->requests, run->config, lane->url, lane->host, run->instance,
-                            keys, stamp, &request, &err);
+    char tag[TAG_MAX];
+    int r = tag_make(engine->digest, run->schedule->name, run->instance->id, run->slot, tag);
+    if (r == 0)
+        r = requests_backup(engine->requests, run->config, lane->url, lane->host, run->instance,
+                            tag, keys, stamp, &request, &err);
     if (r < 0) {
         keys_fail(engine, err.text);
         bucket_return(&lane->bucket);
@@ -191,6 +230,7 @@ static enum sending send_run(struct engine *engine, struct lane *lane, struct ru
     if (r < 0) {
         const struct exchange exchange = {
             .kind = EXCHANGE_NOT_SENT, .error = err.text, .date_second = -1};
+        run->stayed = true;
         engine_file_outcome(engine, run->ticket, &exchange, engine->now.mono);
     }
     return r == -EAGAIN ? SENDING_STOP : SENDING_DONE;
@@ -203,7 +243,8 @@ bool engine_has_place(const struct engine *engine, const struct lane *lane)
     for (uint32_t i = 0; i < engine->lane_count; i++)
         busy += engine->lanes[i]->runs > 0 ? 1 : 0;
     uint32_t share = busy > 1 ? most / busy : most;
-    return engine->in_flight < most && lane->in_flight < (share > 0 ? share : 1);
+    return engine->in_flight + engine->flights.busy < most
+           && lane->in_flight < (share > 0 ? share : 1);
 }
 
 static void send_runs(struct engine *engine, struct lane *lane)
@@ -213,6 +254,7 @@ static void send_runs(struct engine *engine, struct lane *lane)
     while (engine_has_place(engine, lane)) {
         struct heap_node *top = heap_top(&lane->ready);
         if (top == NULL || top->key > engine->now.wall.us
+            || !breaker_allows(&lane->breaker, engine->now.mono)
             || !bucket_take(&lane->bucket, engine->now.mono))
             return;
         if (send_run(engine, lane, HEAP_OWNER(top, struct run, queue)) == SENDING_STOP)
@@ -230,11 +272,22 @@ void engine_dispatch(struct engine *engine)
         begin_runs(engine, lane);
         send_runs(engine, lane);
     }
+    engine_send_inquiries(engine);
     engine->lane_turn++;
+}
+
+/* The deadline of a run in flight is not watched; that of one that waits again is. */
+static void watch_deadline(struct engine *engine, struct run *run)
+{
+    if (heap_node_is_queued(&run->deadline_node))
+        return;
+    int r = heap_push(&engine->deadlines, &run->deadline_node, run->deadline.us);
+    assert(r == 0); /* a place was reserved when the run began */
 }
 
 void engine_wait(struct engine *engine, struct run *run, int64_t delay_us)
 {
+    watch_deadline(engine, run);
     run->state = attempt_move(run->state, ATTEMPT_LATER);
     wait_until(engine, run, delay_us);
 }

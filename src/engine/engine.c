@@ -41,6 +41,7 @@ int engine_create(const struct engine_ports *ports, struct config *config, struc
     engine->sanity.built = ports->built;
     engine->now = now;
     engine->filed_tail = &engine->filed;
+    engine->filed_flights_tail = &engine->filed_flights;
     engine->blocked_until = (struct mono){INT64_MIN};
     engine->send_from = mono_add_ns(now.mono, BUCKET_WINDOW_NS);
     int r = build(engine, config, err);
@@ -56,13 +57,19 @@ void engine_destroy(struct engine *engine)
 {
     if (engine == NULL)
         return;
+    engine_drop_watches(engine);
+    heap_finish(&engine->stale);
     heap_finish(&engine->deadlines);
+    flights_finish(&engine->flights);
     run_pool_destroy(engine->pool);
+    ongoings_finish(&engine->ongoings);
     open_slots_finish(&engine->open_slots);
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         engine->lanes[i]->runs = 0; /* the pool dropped them */
         engine->lanes[i]->ready.count = 0;
         engine->lanes[i]->waiting.count = 0;
+        for (int action = 0; action < INQUIRY_ACTIONS; action++)
+            engine->lanes[i]->asks[action].due.count = 0;
         lane_destroy(engine->lanes[i]);
     }
     free((void *)engine->lanes);
@@ -88,6 +95,10 @@ static void file(struct engine *engine, struct run *run)
 
 void engine_file_on_wire(struct engine *engine, uint64_t ticket, struct mono at)
 {
+    if ((ticket & INQUIRY_TICKET) != 0) {
+        engine_file_flight_left(engine, ticket, at);
+        return;
+    }
     struct run *run = run_pool_find(engine->pool, ticket);
     if (run == NULL || run->state != ATTEMPT_SENDING || run->has_left || run->has_outcome)
         return;
@@ -99,6 +110,10 @@ void engine_file_on_wire(struct engine *engine, uint64_t ticket, struct mono at)
 void engine_file_outcome(struct engine *engine, uint64_t ticket, const struct exchange *exchange,
                          struct mono at)
 {
+    if ((ticket & INQUIRY_TICKET) != 0) {
+        engine_file_flight_outcome(engine, ticket, exchange, at);
+        return;
+    }
     struct run *run = run_pool_find(engine->pool, ticket);
     if (run == NULL || run->has_outcome
         || (run->state != ATTEMPT_SENDING && run->state != ATTEMPT_ON_WIRE))
@@ -141,6 +156,11 @@ void engine_watch_clocks(struct engine *engine, struct now now)
     engine_judge_clock(engine, jumped);
 }
 
+static bool has_filed(const struct engine *engine)
+{
+    return engine->filed != NULL || engine->filed_flights != NULL;
+}
+
 void engine_step(struct engine *engine, struct now now)
 {
     engine_watch_clocks(engine, now);
@@ -151,12 +171,12 @@ void engine_step(struct engine *engine, struct now now)
         engine_expire(engine);
         engine_dispatch(engine);
     }
-    for (int i = 0; engine->filed != NULL && i < FILED_ROUNDS_MAX; i++) {
+    for (int i = 0; has_filed(engine) && i < FILED_ROUNDS_MAX; i++) {
         engine_take_filed(engine);
         if (!engine->sanity.held)
             engine_dispatch(engine);
     }
-    if (engine->filed != NULL)
+    if (has_filed(engine))
         engine->again = true;
 }
 
@@ -169,6 +189,8 @@ static struct mono lane_ready_at(const struct engine *engine, const struct lane 
                                  struct mono now)
 {
     struct mono at = bucket_ready_at(&lane->bucket, now);
+    struct mono allowed = breaker_ready_at(&lane->breaker, now);
+    at = mono_before(at, allowed) ? allowed : at;
     return mono_before(at, engine->send_from) ? engine->send_from : at;
 }
 
@@ -186,6 +208,7 @@ static void wake_lane(const struct engine *engine, const struct lane *lane, stru
             wake_wall(wake, wall_add_us(batch->head_due, -ENGINE_PREPARE_US));
     }
 
+    engine_wake_for_inquiries(engine, lane, now.mono, wake);
     const struct heap_node *ready = heap_top(&lane->ready);
     if (ready == NULL)
         return;
@@ -211,6 +234,9 @@ struct wake engine_next_wake(const struct engine *engine, struct now now)
     const struct heap_node *deadline = heap_top(&engine->deadlines);
     if (deadline != NULL)
         wake_wall(&wake, (struct wall){deadline->key});
+    const struct heap_node *stale = heap_top(&engine->stale);
+    if (stale != NULL)
+        wake_wall(&wake, (struct wall){stale->key});
     for (uint32_t i = 0; i < engine->lane_count; i++)
         wake_lane(engine, engine->lanes[i], now, &wake);
     if (mono_before(now.mono, engine->blocked_until)) {
@@ -223,13 +249,15 @@ struct wake engine_next_wake(const struct engine *engine, struct now now)
 
 bool engine_is_idle(const struct engine *engine)
 {
-    return engine->in_flight == 0 && engine->filed == NULL;
+    return engine->in_flight == 0 && engine->flights.busy == 0 && !has_filed(engine);
 }
 
 struct engine_status engine_status(const struct engine *engine)
 {
     struct engine_status status = engine->totals;
-    status.in_flight = engine->in_flight;
+    status.in_flight = engine->in_flight + engine->flights.busy;
+    status.watched = engine->stale.count;
+    status.doubtful = engine->doubt_count;
     status.waiting = engine->run_count - engine->in_flight;
     for (uint32_t i = 0; i < engine->lane_count; i++)
         status.waiting += lane_backlog(engine->lanes[i]);

@@ -74,7 +74,10 @@ struct engine_status {
     uint32_t in_flight;
     uint64_t waiting;      /* runs and members of open slots that have not been sent */
     struct wall next_slot; /* WALL_NEVER: none */
+    uint64_t watched;      /* backups that are not known to have ended */
+    uint64_t doubtful;     /* runs whose answer was lost and is looked for */
     uint64_t submitted;    /* since the start */
+    uint64_t succeeded;
     uint64_t failed;
     uint64_t unknown;
     uint64_t missed;

@@ -7,6 +7,9 @@
  *   settle.c     filed results -> decisions -> ends
  *   change.c     reload and drain
  *   hold.c       what waits for a clock that can be believed
+ *   inquiries.c  requests that only read: queues, tokens, answers
+ *   doubts.c     an attempt whose answer was lost is looked for in the cloud
+ *   watches.c    an accepted backup is followed to its end
  *   recover.c    what the ledger has open at a start
  */
 #pragma once
@@ -15,10 +18,14 @@
 #include "engine/attempt.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
+#include "engine/lookup.h"
+#include "engine/ongoing.h"
 #include "engine/plan.h"
 #include "engine/report.h"
 #include "engine/requests.h"
 #include "engine/sanity.h"
+#include "engine/tag.h"
+#include "engine/watch.h"
 
 #define ENGINE_TURN_MAX 1000 /* slots opened, or members missed, in one step: bounds its length */
 #define ENGINE_RETRY_NS NS_PER_SECOND /* after a failure of memory, keys or the ledger */
@@ -49,6 +56,12 @@ struct engine {
     uint32_t in_flight;
     struct run *filed; /* list of runs with filed results, oldest first */
     struct run **filed_tail;
+    struct flights flights;
+    struct flight *filed_flights; /* oldest first */
+    struct flight **filed_flights_tail;
+    struct ongoings ongoings;
+    struct heap stale; /* all watches, by the end of their complete_within */
+    uint32_t doubt_count;
     struct engine_status totals;
 };
 
@@ -60,9 +73,28 @@ void engine_judge_clock(struct engine *engine, bool jumped);
 
 /* slots.c */
 void engine_open_slots(struct engine *engine);
+
+/* NULL where the slot is not open. */
+struct open_slot *engine_find_open(const struct engine *engine, const char *schedule,
+                                   struct wall slot);
+
+/* A slot that has ended, opened again, without members; NULL where that cannot be recorded. */
+struct open_slot *engine_reopen(struct engine *engine, const struct schedule *schedule,
+                                struct wall slot);
 void engine_expire(struct engine *engine);
 
 /* dispatch.c */
+
+/* Nothing is sent for a second: keys or memory failed. */
+void engine_rest(struct engine *engine);
+
+/* NULL where there are none: that is said, and the lanes rest. */
+const struct keys *engine_get_keys(struct engine *engine);
+
+/* A NEW run with a place in every queue; NULL where memory is short. Its member is counted already.
+ */
+struct run *engine_make_run(struct engine *engine, struct lane *lane, struct open_slot *open,
+                            const struct instance *instance, struct wall due);
 void engine_dispatch(struct engine *engine);
 
 /* Whether one more request of the lane may be in flight: its share of max_in_flight is not used. */
@@ -77,6 +109,17 @@ void engine_wait(struct engine *engine, struct run *run, int64_t delay_us);
 int engine_make_lanes(struct engine *engine, const struct config *config) MUST_CHECK;
 
 /* settle.c */
+
+/* What any answer teaches about its lane and the bucket of its action. */
+void engine_learn(struct engine *engine, struct lane *lane, struct bucket *bucket,
+                  const char *action, const struct verdict *verdict, bool answered, bool probe);
+
+/* The run is accepted: told, ended and watched; `done` says that its backup is known to stand. */
+void engine_submit(struct engine *engine, struct run *run, const char *found, bool done);
+
+/* The attempt did nothing, for certain: after a crash the run is simply due again. */
+void engine_tell_again(struct engine *engine, const struct run *run);
+
 void engine_take_filed(struct engine *engine);
 
 /* Ends a run: the ledger is told, the run is freed. The report is the caller's. */
@@ -98,6 +141,50 @@ void engine_member_ended(struct engine *engine, struct open_slot *open);
 
 /* The run goes back to its slot in the ledger, for the next start. */
 void engine_put_back(struct engine *engine, struct run *run);
+
+/* inquiries.c */
+
+/* Room for `count` inquiries of the lane and action to wait at once. */
+bool engine_may_ask(struct lane *lane, enum inquiry_action action, uint64_t count) MUST_CHECK;
+void engine_ask(struct engine *engine, struct inquiry *inquiry, enum inquiry_action action,
+                int64_t delay_us);
+void engine_stop_asking(struct inquiry *inquiry);
+bool engine_has_ask_place(const struct engine *engine);
+void engine_send_inquiries(struct engine *engine);
+void engine_wake_for_inquiries(const struct engine *engine, const struct lane *lane,
+                               struct mono now, struct wake *wake);
+void engine_file_flight_left(struct engine *engine, uint64_t ticket, struct mono at);
+void engine_file_flight_outcome(struct engine *engine, uint64_t ticket,
+                                const struct exchange *exchange, struct mono at);
+void engine_take_flights(struct engine *engine);
+void engine_cancel_flights(struct engine *engine);
+
+/* watches.c */
+
+/* Outcomes: 0; -ENOMEM: it is not watched before the next start. */
+int engine_watch(struct engine *engine, struct lane *lane, const struct submission *what,
+                 int64_t delay_us) MUST_CHECK;
+void engine_watch_answered(struct engine *engine, struct watch *watch, const struct flight *flight);
+void engine_tell_finished(struct engine *engine, const struct submission *what,
+                          enum ledger_finish finish, const char *code, const char *message);
+void engine_expire_watches(struct engine *engine);
+void engine_drop_watches(struct engine *engine);
+
+/* Whether a run may have its first attempt: an earlier backup of its instance may be under way. */
+enum start {
+    START_NOW,
+    START_LATER, /* look again after engine_start_delay_us() */
+    START_NEVER, /* skipped: it is under way, and was seen to be when this one was due */
+};
+enum start engine_may_start(struct engine *engine, const struct run *run);
+int64_t engine_start_delay_us(const struct engine *engine, const struct run *run);
+
+/* doubts.c: the run's attempt is looked for; the run may have ended when this returns. */
+void engine_doubt(struct engine *engine, struct run *run);
+void engine_doubt_answered(struct engine *engine, struct doubt *doubt, const struct flight *flight);
+/* What became of its attempt is not known, and will not be: told and ended. */
+void engine_end_unknown(struct engine *engine, struct run *run);
+void engine_free_doubt(struct engine *engine, struct run *run);
 
 /* recover.c: takes up what the ledger has open. Outcomes: 0; negative: it cannot be read. */
 int engine_recover(struct engine *engine) MUST_CHECK;

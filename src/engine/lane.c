@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* An account's own limit may be raised for backups; that of the other actions is the API's. */
+static int32_t ask_rate(const struct config *config, enum inquiry_action action)
+{
+    int32_t limit = inquiry_limit(action);
+    return config->per_second < limit ? config->per_second : limit;
+}
+
 int lane_create(const struct host *host, const struct config *config, struct lane **ret)
 {
     struct lane *lane = calloc(1, sizeof *lane);
@@ -15,12 +22,31 @@ int lane_create(const struct host *host, const struct config *config, struct lan
     (void)snprintf(lane->url, sizeof lane->url, "%s", host->url);
     (void)snprintf(lane->host, sizeof lane->host, "%s", host->name);
     int r = bucket_init(&lane->bucket, config->per_second, config->burst);
+    for (int i = 0; r == 0 && i < INQUIRY_ACTIONS; i++)
+        r = bucket_init(&lane->asks[i].bucket, ask_rate(config, (enum inquiry_action)i), 1);
     if (r < 0) {
-        free(lane);
+        lane_destroy(lane);
         return r;
     }
     *ret = lane;
     return 0;
+}
+
+void lane_configure(struct lane *lane, const struct config *config)
+{
+    (void)!bucket_configure(&lane->bucket, config->per_second, config->burst);
+    for (int i = 0; i < INQUIRY_ACTIONS; i++)
+        (void)!bucket_configure(&lane->asks[i].bucket, ask_rate(config, (enum inquiry_action)i), 1);
+}
+
+bool lane_is_quiet(const struct lane *lane, struct mono now)
+{
+    bool quiet = lane->runs == 0 && lane->watches == 0 && lane->batches.count == 0
+                 && bucket_is_quiet(&lane->bucket, now);
+    for (int i = 0; i < INQUIRY_ACTIONS; i++)
+        quiet =
+            quiet && lane->asks[i].due.count == 0 && bucket_is_quiet(&lane->asks[i].bucket, now);
+    return quiet;
 }
 
 static void batch_destroy(struct batch *batch)
@@ -39,6 +65,10 @@ void lane_destroy(struct lane *lane)
     heap_finish(&lane->batches);
     heap_finish(&lane->ready);
     heap_finish(&lane->waiting);
+    for (int i = 0; i < INQUIRY_ACTIONS; i++) {
+        heap_finish(&lane->asks[i].due);
+        bucket_finish(&lane->asks[i].bucket);
+    }
     bucket_finish(&lane->bucket);
     free(lane);
 }

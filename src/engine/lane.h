@@ -6,12 +6,15 @@
  *   batches   open slots: their members wait here as bare indices, by the due instant of the next
  *   ready     runs by due instant, oldest first: recorded, waiting for that instant and a token
  *   waiting   runs by the monotonic instant of their next attempt
+ *   asks      inquiries of each action, with that action's bucket
  */
 #pragma once
 
+#include "base/breaker.h"
 #include "base/bucket.h"
 #include "base/heap.h"
 #include "engine/attempt.h"
+#include "engine/inquiry.h"
 #include "engine/model.h"
 #include "engine/open_slot.h"
 
@@ -37,6 +40,12 @@ struct batch {
     struct wall head_due; /* slot + the head's delay */
 };
 
+/* The inquiries of one action. */
+struct ask {
+    struct bucket bucket;
+    struct heap due;
+};
+
 struct lane {
     char url[MODEL_URL_MAX];
     char host[MODEL_HOST_MAX];
@@ -44,10 +53,14 @@ struct lane {
     struct heap batches;
     struct heap ready;
     struct heap waiting;
+    struct ask asks[INQUIRY_ACTIONS];
+    struct breaker breaker;
+    uint32_t watches;    /* that ask here */
     uint32_t runs;       /* of this lane, in any state */
     uint32_t unsent;     /* of those, RECORDING or READY */
     uint32_t in_flight;  /* of those, SENDING or ON_WIRE */
     int64_t skew_us;     /* the cloud's clock minus ours; 0 until one was learnt */
+    int64_t offset_us;   /* the same by the Date of the last answer; for look-ups */
     int64_t latency_ns;  /* smoothed, of answered requests; 0: not known */
     struct mono used_at; /* when a connection was last used or opened */
     bool used;
@@ -55,6 +68,12 @@ struct lane {
 
 /* Outcomes: 0, *ret owned by the caller; -ENOMEM; -EINVAL for impossible rates. */
 int lane_create(const struct host *host, const struct config *config, struct lane **ret) MUST_CHECK;
+
+/* The config's rates; only a larger ring can fail, and the old rate then stays. */
+void lane_configure(struct lane *lane, const struct config *config);
+
+/* Nothing waits here, is under way, or was sent within the last second. */
+bool lane_is_quiet(const struct lane *lane, struct mono now);
 
 /* Batches are freed with it; its runs must be gone. */
 void lane_destroy(struct lane *lane);

@@ -38,6 +38,9 @@ int config_create(struct config **ret)
     config->references = 1;
     config->strings = strings;
     config->language = "en-US";
+    config->endpoint = "nearest";
+    config->settle_us = MODEL_SETTLE_US;
+    config->ledger_keep_us = MODEL_LEDGER_KEEP_US;
     config->credentials.profile = "default";
     config->credentials.role_session_name = "crsbackupd";
     config->credentials.duration_us = 7200 * US_PER_SECOND;
@@ -146,6 +149,7 @@ int config_add_schedule(struct config *config, struct schedule **ret)
         .zone_name = "UTC",
         .start_within_us = MODEL_START_WITHIN_MAX_US,
         .catch_up = CATCH_UP_ONCE,
+        .complete_within_us = MODEL_COMPLETE_WITHIN_US,
     };
     *ret = schedule;
     return 0;
@@ -371,4 +375,12 @@ int64_t schedule_default_start_within(const struct schedule *schedule, struct wa
     if (half > MODEL_START_WITHIN_MAX_US)
         return MODEL_START_WITHIN_MAX_US;
     return half < US_PER_SECOND ? US_PER_SECOND : half;
+}
+
+const struct instance *schedule_find_instance(const struct schedule *schedule, const char *id)
+{
+    for (uint32_t i = 0; i < schedule->instance_count; i++)
+        if (strcmp(schedule->instances[i].id, id) == 0)
+            return &schedule->instances[i];
+    return NULL;
 }

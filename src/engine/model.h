@@ -34,6 +34,13 @@
 #define MODEL_HOST_MAX 256 /* host[:port] of a URL */
 #define MODEL_HOSTS_MAX 1000
 #define MODEL_START_WITHIN_MAX_US (INT64_C(8) * 3600 * US_PER_SECOND) /* of the default */
+#define MODEL_SPAN_MAX_US RECURRENCE_PERIOD_MAX_US /* of what belongs to one slot */
+#define MODEL_COMPLETE_WITHIN_US (INT64_C(24) * 3600 * US_PER_SECOND) /* the default */
+#define MODEL_RETRY_FAILED_MAX 10
+#define MODEL_SETTLE_US (INT64_C(60) * US_PER_SECOND) /* the default */
+#define MODEL_SETTLE_MAX_US (INT64_C(3600) * US_PER_SECOND)
+#define MODEL_LEDGER_KEEP_US (INT64_C(90) * SECONDS_PER_DAY * US_PER_SECOND) /* the default */
+#define MODEL_LEDGER_KEEP_MAX_US (INT64_C(3660) * SECONDS_PER_DAY * US_PER_SECOND)
 
 struct instance {
     const char *id;
@@ -46,6 +53,18 @@ struct instance {
 enum catch_up {
     CATCH_UP_ONCE,
     CATCH_UP_NONE,
+};
+
+/* An instance's slot comes while its backup of an earlier one is not finished. */
+enum overlap {
+    OVERLAP_FORBID, /* it is skipped */
+    OVERLAP_ALLOW,
+};
+
+/* What became of a request could not be found out. */
+enum on_unknown {
+    ON_UNKNOWN_HOLD,   /* it may have been carried out: nothing is sent again */
+    ON_UNKNOWN_RESEND, /* it may be carried out twice */
 };
 
 /* The instances of one schedule that enter at one host, in the order of their delays. */
@@ -62,7 +81,11 @@ struct schedule {
     const char *zone_name; /* as written or inherited */
     int64_t spread_us;     /* 0: none */
     int64_t start_within_us;
+    int64_t complete_within_us; /* a task that takes longer is stuck */
     enum catch_up catch_up;
+    enum overlap overlap;
+    enum on_unknown on_unknown;
+    int32_t retry_failed; /* how often a slot's backup is begun anew after its task failed */
     bool paused;
     struct instance *instances; /* in the file's order */
     uint32_t instance_count;
@@ -112,6 +135,7 @@ struct config {
     struct strings *strings; /* private */
 
     const char *language; /* "en-US" or "zh-CN" */
+    const char *endpoint; /* as written; gives a region's URL by model_endpoint_url() */
     const char *proxy;    /* NULL: none, whatever the environment says */
     const char *ca_file;  /* NULL: the system's */
     struct credentials_settings credentials;
@@ -120,7 +144,9 @@ struct config {
     int64_t connect_timeout_us;
     int64_t timeout_us;
     int32_t max_in_flight;
+    int64_t settle_us; /* after a lost answer the cloud's lists may lag by as much */
     const char *state_dir;
+    int64_t ledger_keep_us;
     enum log_target log_target;
     enum event_level log_level;
     enum event_format log_format;
@@ -189,6 +215,9 @@ const char *schedule_rule(const struct schedule *schedule, char ret[SCHEDULE_RUL
 
 /* NULL where the config has none of that name. */
 const struct schedule *config_find_schedule(const struct config *config, const char *name);
+
+/* NULL where the schedule has none of that id; looks at each. */
+const struct instance *schedule_find_instance(const struct schedule *schedule, const char *id);
 
 /* "crs-" and 1 or more lower-case letters or digits, at most MODEL_INSTANCE_ID_MAX bytes. */
 bool model_instance_id_is_valid(const char *id, size_t length);

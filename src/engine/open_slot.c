@@ -44,6 +44,7 @@ int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
         .region = "",
         .slot = open->slot,
         .code = "",
+        .message = "",
         .request_id = "",
         .at = now,
     };

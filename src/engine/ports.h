@@ -61,17 +61,25 @@ struct transport {
 /* ---- ledger: what was decided, kept over a restart ---- */
 
 enum ledger_entry_kind {
-    LEDGER_STARTED, /* an attempt may leave any time from now */
-    LEDGER_ENDED,   /* the run's verdict is known: `result` says which */
+    LEDGER_STARTED,  /* an attempt may leave any time from now */
+    LEDGER_ENDED,    /* the run's verdict is known: `result` says which */
+    LEDGER_FINISHED, /* after LEDGER_SUBMITTED: what became of its task, `finish` says */
 };
 
 enum ledger_result {
-    LEDGER_SUBMITTED, /* accepted: task_id */
+    LEDGER_SUBMITTED, /* accepted: task_id; 0 where the backup is known, but not its task */
     LEDGER_FAILED,    /* refused for good or out of time after attempts */
-    LEDGER_UNKNOWN,   /* the answer was lost */
-    LEDGER_SKIPPED,   /* by a rule: removed, paused */
+    LEDGER_UNKNOWN,   /* the answer was lost, and what became of it could not be found out */
+    LEDGER_SKIPPED,   /* by a rule: removed, paused, overlap */
     LEDGER_MISSED,    /* never attempted: too late, stopped */
-    LEDGER_AGAIN,     /* the attempt did nothing, for certain; another follows */
+    LEDGER_AGAIN, /* the attempt did nothing, for certain, or its task failed; another follows */
+};
+
+enum ledger_finish {
+    LEDGER_SUCCEEDED,
+    LEDGER_TASK_FAILED, /* code: its status; message: the cloud's text */
+    LEDGER_STUCK,       /* not finished inside complete_within: no longer watched */
+    LEDGER_UNWATCHED,   /* nobody will know: removed from the file, no task id */
 };
 
 /* Borrowed for the call. */
@@ -84,8 +92,10 @@ struct ledger_entry {
     struct wall slot;
     int attempt;
     enum ledger_result result; /* ENDED */
-    int64_t task_id;
+    enum ledger_finish finish; /* FINISHED */
+    int64_t task_id;           /* ENDED by LEDGER_SUBMITTED, and FINISHED */
     const char *code;
+    const char *message; /* "" or at most REPLY_MESSAGE_MAX - 1 bytes; ENDED and FINISHED */
     const char *request_id;
     struct wall at;
 };
@@ -104,8 +114,22 @@ struct ledger_entry {
 enum ledger_state {
     LEDGER_STATE_STARTED, /* STARTED without ENDED: its fate is unknown */
     LEDGER_STATE_AGAIN,   /* ended by LEDGER_AGAIN: to be run */
-    LEDGER_STATE_ENDED,
+    LEDGER_STATE_ENDED,   /* FINISHED or not */
 };
+
+/* One row, for those who read; borrowed for the call. */
+struct ledger_row {
+    const char *schedule;
+    const char *instance; /* LEDGER_WHOLE_SLOT: the slot itself */
+    const char *region;   /* "" where none was told */
+    struct wall slot;
+    int attempt;
+    enum ledger_state state;
+    struct wall started_at; /* of the last attempt; 0: never */
+    struct wall ended_at;   /* of the last ENDED; 0: never */
+    int64_t task_id;
+};
+typedef void (*ledger_row_fn)(void *context, const struct ledger_row *row);
 
 struct ledger {
     void *context;
@@ -113,11 +137,12 @@ struct ledger {
 
     /*
      * Takes one entry. For STARTED, engine_file_recorded(ticket, outcome) follows when it is
-     * durable (or has failed); no request leaves before. ENDED entries are not answered; the
-     * ledger keeps their order. What was taken and has no ticket is not dropped while the process
-     * lives. The order alone says what is the last of a run: after a restart the numbers of its
-     * attempts begin anew.
-     * Outcomes: 0; negative: not taken (full, broken), nothing will be filed.
+     * durable (or has failed); no request leaves before. Other entries are not answered; the
+     * ledger keeps their order. FINISHED for a run that is not ENDED by LEDGER_SUBMITTED, or that
+     * another attempt has begun since, changes nothing. STARTED makes a finished run open anew.
+     * What was taken and has no ticket is not dropped while the process lives. The order alone says
+     * what is the last of a run: after a restart the numbers of its attempts begin anew. Outcomes:
+     * 0; negative: not taken (full, broken), nothing will be filed.
      */
     int (*append)(void *context, const struct ledger_entry *entry);
 
@@ -145,22 +170,25 @@ struct ledger {
                     struct wall *ret_last);
 
     /*
-     * Calls `each` for every entry that is STARTED and not ENDED: slots that are open (instance is
-     * LEDGER_WHOLE_SLOT) and attempts whose fate is unknown. At the start only: it may read a disk.
+     * Calls `each` for every entry that is STARTED and not ENDED, by schedule, slot and instance:
+     * slots that are open (instance is LEDGER_WHOLE_SLOT, which sorts before any other) and
+     * attempts whose fate is unknown. At the start only: it may read a disk.
      * Outcomes: 0; negative: it cannot be read.
      */
-    int (*unended)(void *context,
-                   void (*each)(void *each_context, const char *schedule, const char *instance,
-                                struct wall slot, int attempt),
-                   void *each_context);
+    int (*unended)(void *context, ledger_row_fn each, void *each_context);
 
     /*
      * Calls `each` for every instance that has an entry in the slot, LEDGER_WHOLE_SLOT excepted. At
      * the start only. Outcomes: 0; negative: it cannot be read.
      */
-    int (*scan)(void *context, const char *schedule, struct wall slot,
-                void (*each)(void *each_context, const char *instance, enum ledger_state state),
+    int (*scan)(void *context, const char *schedule, struct wall slot, ledger_row_fn each,
                 void *each_context);
+
+    /*
+     * Calls `each` for every entry that is ENDED by LEDGER_SUBMITTED and not FINISHED, oldest
+     * slot first. At the start only. Outcomes: 0; negative: it cannot be read.
+     */
+    int (*unfinished)(void *context, ledger_row_fn each, void *each_context);
 };
 
 /* ---- keys, log, chance ---- */

@@ -2,7 +2,9 @@
  * Recover: what an earlier life of the daemon left open in the ledger.
  *
  *   a slot that was opened   its members without a decision wait again, as members of the same slot
- *   an attempt without end   it may have started a backup: said as unknown, never sent again
+ *   an attempt without end   it may have started a backup: said as unknown and looked for in the
+ *                            cloud; where its slot or instance is gone from the file, only said
+ *   a backup not finished    it is watched again
  *
  * A crash may have kept the slot's entry but not the schedule's horizon, which is written after it:
  * the horizon is raised, so that the slot is not opened a second time.
@@ -12,6 +14,8 @@
  * has left the file leaves nothing behind; one that is new in the file joins.
  */
 #include "engine/engine_internal.h"
+
+#include "base/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,6 +27,7 @@ struct found {
     char *instance;
     struct wall slot;
     int attempt;
+    struct wall started_at;
 };
 
 struct findings {
@@ -32,8 +37,7 @@ struct findings {
     bool failed; /* memory ran out */
 };
 
-static void find(void *context, const char *schedule, const char *instance, struct wall slot,
-                 int attempt)
+static void find(void *context, const struct ledger_row *row)
 {
     struct findings *findings = context;
     if (findings->count == findings->capacity) {
@@ -46,7 +50,11 @@ static void find(void *context, const char *schedule, const char *instance, stru
         findings->list = list;
         findings->capacity = capacity;
     }
-    struct found found = {strdup(schedule), strdup(instance), slot, attempt};
+    struct found found = {.schedule = strdup(row->schedule),
+                          .instance = strdup(row->instance),
+                          .slot = row->slot,
+                          .attempt = row->attempt,
+                          .started_at = row->started_at};
     findings->list[findings->count++] = found;
     if (found.schedule == NULL || found.instance == NULL)
         findings->failed = true;
@@ -73,6 +81,7 @@ static void end(struct engine *engine, const char *schedule, const char *instanc
         .attempt = attempt,
         .result = result,
         .code = "",
+        .message = "",
         .request_id = "",
         .at = engine->now.wall,
     };
@@ -85,11 +94,12 @@ static void end_found(struct engine *engine, const struct found *found, enum led
     end(engine, found->schedule, found->instance, found->slot, found->attempt, result);
 }
 
-static void give_up_attempt(struct engine *engine, const struct found *found)
+/* It cannot be looked for: nothing says where its requests enter. */
+static void give_up_attempt(struct engine *engine, const char *schedule, const char *instance,
+                            struct wall slot, int attempt)
 {
-    report_unknown_found(&engine->ports.journal, found->schedule, found->instance, found->slot,
-                         found->attempt);
-    end_found(engine, found, LEDGER_UNKNOWN);
+    report_unknown_gone(&engine->ports.journal, schedule, instance, slot, attempt);
+    end(engine, schedule, instance, slot, attempt, LEDGER_UNKNOWN);
     engine->totals.unknown++;
 }
 
@@ -97,8 +107,10 @@ static void give_up_attempt(struct engine *engine, const struct found *found)
 
 struct member {
     char *id;
-    bool again; /* to be run: its last attempt did nothing */
+    enum ledger_state state;
     bool there; /* in the file */
+    int attempt;
+    struct wall started_at;
 };
 
 struct members {
@@ -108,7 +120,7 @@ struct members {
     bool failed;
 };
 
-static void note_member(void *context, const char *instance, enum ledger_state state)
+static void note_member(void *context, const struct ledger_row *row)
 {
     struct members *members = context;
     if (members->count == members->capacity) {
@@ -122,7 +134,10 @@ static void note_member(void *context, const char *instance, enum ledger_state s
         members->capacity = capacity;
     }
     struct member *member = &members->list[members->count];
-    *member = (struct member){.id = strdup(instance), .again = state == LEDGER_STATE_AGAIN};
+    *member = (struct member){.id = strdup(row->instance),
+                              .state = row->state,
+                              .attempt = row->attempt,
+                              .started_at = row->started_at};
     if (member->id == NULL)
         members->failed = true;
     else
@@ -159,32 +174,57 @@ static struct member *find_member(const struct members *members, const char *id)
     return NULL;
 }
 
-static bool is_left(const struct members *members, const char *id)
+/* An attempt without an end: it is looked for in the cloud. */
+static int doubt(struct engine *engine, struct open_slot *open, const struct instance *instance,
+                 struct lane *lane, const struct member *member)
 {
-    struct member *member = find_member(members, id);
-    if (member == NULL)
-        return true;
-    member->there = true;
-    return member->again;
+    int64_t delay;
+    int r = schedule_delay(engine->digest, open->schedule, instance, &delay);
+    if (r < 0)
+        return r;
+    struct run *run = engine_make_run(engine, lane, open, instance, wall_add_us(open->slot, delay));
+    if (run == NULL)
+        return -ENOMEM;
+    open->members++;
+    run->attempt = member->attempt;
+    run->started_at = member->started_at;
+    struct text code = text_over(run->verdict.code, sizeof run->verdict.code);
+    text_add(&code, "Client.Lost");
+    struct text message = text_over(run->verdict.message, sizeof run->verdict.message);
+    text_add(&message, "the daemon ended before an answer came");
+    heap_remove(&engine->deadlines, &run->deadline_node);
+    report_unknown_found(&engine->ports.journal, open->schedule->name, instance->id, open->slot,
+                         member->attempt);
+    engine_doubt(engine, run);
+    return 0;
 }
 
 static int reopen_group(struct engine *engine, struct open_slot *open, const struct group *group,
                         const struct members *members)
 {
     const struct schedule *schedule = open->schedule;
+    struct lane *lane = engine->by_host[group->host];
     uint32_t *order = malloc((group->count + 1U) * sizeof *order);
     if (order == NULL)
         return -ENOMEM;
     uint32_t count = 0;
-    for (uint32_t i = group->first; i < group->first + group->count; i++)
-        if (is_left(members, schedule->instances[schedule->order[i]].id))
+    int r = 0;
+    for (uint32_t i = group->first; r == 0 && i < group->first + group->count; i++) {
+        const struct instance *instance = &schedule->instances[schedule->order[i]];
+        struct member *member = find_member(members, instance->id);
+        if (member != NULL)
+            member->there = true;
+        if (member == NULL || member->state == LEDGER_STATE_AGAIN)
             order[count++] = schedule->order[i];
-    if (count == 0) {
+        else if (member->state == LEDGER_STATE_STARTED)
+            r = doubt(engine, open, instance, lane, member);
+    }
+    if (r < 0 || count == 0) {
         free(order);
-        return 0;
+        return r;
     }
     open->members += count;
-    return lane_open(engine->by_host[group->host], engine->digest, open, NULL, order, count);
+    return lane_open(lane, engine->digest, open, NULL, order, count);
 }
 
 /* Members that were begun, are to be run and are no longer in the file. */
@@ -193,8 +233,12 @@ static void drop_gone(struct engine *engine, const struct schedule *schedule, st
 {
     for (size_t i = 0; i < members->count; i++) {
         const struct member *member = &members->list[i];
-        if (!member->again || member->there)
+        if (member->state == LEDGER_STATE_ENDED || member->there)
             continue;
+        if (member->state == LEDGER_STATE_STARTED) {
+            give_up_attempt(engine, schedule->name, member->id, slot, member->attempt);
+            continue;
+        }
         const struct instance gone = {.id = member->id, .region = ""};
         report_not_run(&engine->ports.journal, "backup_skipped", schedule, &gone, slot, "removed");
         end(engine, schedule->name, member->id, slot, 0, LEDGER_SKIPPED);
@@ -207,11 +251,14 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
 {
     struct open_slot *open = NULL;
     int r = open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, &open);
+    if (r == 0)
+        open->members = 1; /* it lives till all is looked at */
     for (uint32_t i = 0; r == 0 && i < schedule->group_count; i++)
         r = reopen_group(engine, open, &schedule->groups[i], members);
     if (r < 0)
         return r; /* the engine is not made: what was opened goes with it */
     assert(open != NULL);
+    open->members--;
     drop_gone(engine, schedule, found->slot, members);
     plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     if (open->members > 0) {
@@ -251,15 +298,36 @@ static int raise_gone(struct engine *engine, const struct found *found)
     return r < 0 ? r : 0;
 }
 
-static int take_up(struct engine *engine, const struct found *found)
+/* An attempt without an end whose slot has ended: the ledger did not take its end. */
+static int take_up_orphan(struct engine *engine, const struct found *found)
 {
-    if (strcmp(found->instance, LEDGER_WHOLE_SLOT) != 0) {
-        give_up_attempt(engine, found);
+    const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
+    const struct instance *instance = NULL;
+    if (schedule != NULL && !schedule->paused)
+        instance = schedule_find_instance(schedule, found->instance);
+    if (instance == NULL) {
+        give_up_attempt(engine, found->schedule, found->instance, found->slot, found->attempt);
         return 0;
     }
+    struct open_slot *open = engine_find_open(engine, found->schedule, found->slot);
+    if (open == NULL
+        && open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, &open) < 0)
+        return -ENOMEM; /* the attempt's own entry is all that the next start needs */
+    const struct member member = {
+        .id = found->instance, .attempt = found->attempt, .started_at = found->started_at};
+    return doubt(engine, open, instance, engine->by_host[instance->host], &member);
+}
+
+static int take_up(struct engine *engine, const struct found *found, bool *ret_reopened)
+{
+    if (strcmp(found->instance, LEDGER_WHOLE_SLOT) != 0) {
+        return take_up_orphan(engine, found);
+    }
     const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
-    if (schedule != NULL && !schedule->paused)
+    if (schedule != NULL && !schedule->paused) {
+        *ret_reopened = true;
         return reopen(engine, schedule, found);
+    }
     int r = 0;
     if (schedule != NULL)
         plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
@@ -273,6 +341,90 @@ static int take_up(struct engine *engine, const struct found *found)
     return r;
 }
 
+/* ---- backups that are not known to have ended ---- */
+
+/* The instances of the file, to be found by name. */
+struct known {
+    struct ongoing node;
+    const struct schedule *schedule;
+    const struct instance *instance;
+};
+
+struct unfinished {
+    struct engine *engine;
+    struct ongoings table;
+    struct known *list;
+    bool failed;
+};
+
+static bool know(struct unfinished *unfinished)
+{
+    const struct config *config = unfinished->engine->config;
+    unfinished->list = calloc(config->instance_count + 1, sizeof *unfinished->list);
+    if (unfinished->list == NULL)
+        return false;
+    struct known *known = unfinished->list;
+    for (uint32_t i = 0; i < config->schedule_count; i++) {
+        const struct schedule *schedule = &config->schedules[i];
+        for (uint32_t j = 0; j < schedule->instance_count; j++, known++) {
+            known->schedule = schedule;
+            known->instance = &schedule->instances[j];
+            known->node = (struct ongoing){
+                .schedule = schedule->name, .instance = known->instance->id, .slot = {INT64_MIN}};
+            if (ongoing_add(&unfinished->table, &known->node) < 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void watch_again(void *context, const struct ledger_row *row)
+{
+    struct unfinished *unfinished = context;
+    struct engine *engine = unfinished->engine;
+    if (unfinished->failed || (unfinished->list == NULL && !know(unfinished))) {
+        unfinished->failed = true;
+        return;
+    }
+    struct ongoing *node =
+        ongoing_before(&unfinished->table, row->schedule, row->instance, WALL_NEVER);
+    struct submission what = {
+        .schedule = row->schedule,
+        .instance = row->instance,
+        .region = row->region,
+        .slot = row->slot,
+        .task_id = row->task_id,
+        .attempt = row->attempt,
+        .at = row->ended_at,
+    };
+    if (node == NULL || row->task_id <= 0) {
+        const struct verdict verdict = {.code = "Client.Removed",
+                                        .message = "it is no longer in the file"};
+        report_cannot_watch(&engine->ports.journal, &what, &verdict);
+        engine_tell_finished(engine, &what, LEDGER_UNWATCHED, "", "");
+        return;
+    }
+    const struct known *known = HEAP_OWNER(node, struct known, node);
+    what.complete_within_us = known->schedule->complete_within_us;
+    struct lane *lane = engine->by_host[known->instance->host];
+    if (engine_watch(engine, lane, &what, 0) < 0)
+        unfinished->failed = true;
+}
+
+static int take_up_unfinished(struct engine *engine)
+{
+    struct unfinished unfinished = {.engine = engine};
+    const struct ledger *ledger = &engine->ports.ledger;
+    if (ledger->unfinished == NULL)
+        return 0;
+    int r = ledger->unfinished(ledger->context, watch_again, &unfinished);
+    if (r == 0 && unfinished.failed)
+        r = -ENOMEM;
+    ongoings_finish(&unfinished.table);
+    free(unfinished.list);
+    return r;
+}
+
 int engine_recover(struct engine *engine)
 {
     struct findings findings = {.list = NULL};
@@ -280,8 +432,16 @@ int engine_recover(struct engine *engine)
     int r = ledger->unended(ledger->context, find, &findings);
     if (r == 0 && findings.failed)
         r = -ENOMEM;
-    for (size_t i = 0; r == 0 && i < findings.count; i++)
-        r = take_up(engine, &findings.list[i]);
+    const struct found *slot = NULL; /* the one that was reopened last, with all that it holds */
+    for (size_t i = 0; r == 0 && i < findings.count; i++) {
+        const struct found *found = &findings.list[i];
+        if (slot != NULL && slot->slot.us == found->slot.us
+            && strcmp(slot->schedule, found->schedule) == 0)
+            continue;
+        bool reopened = false;
+        r = take_up(engine, found, &reopened);
+        slot = reopened ? found : slot;
+    }
     findings_finish(&findings);
-    return r;
+    return r < 0 ? r : take_up_unfinished(engine);
 }

@@ -20,11 +20,45 @@ static struct event of_run(enum event_level level, const char *name, const struc
     return e;
 }
 
-void report_submitted(const struct journal *journal, const struct run *run)
+void report_submitted(const struct journal *journal, const struct run *run, const char *found)
 {
     struct event e = of_run(EVENT_NOTICE, "backup_submitted", run);
     event_number(&e, "task_id", run->verdict.task_id);
     event_text(&e, "request_id", run->verdict.request_id);
+    event_text(&e, "found", found);
+    write_event(journal, &e);
+}
+
+static struct event of_submission(enum event_level level, const char *name,
+                                  const struct submission *what)
+{
+    struct event e = event_make(level, name);
+    event_text(&e, "schedule", what->schedule);
+    event_text(&e, "instance", what->instance);
+    event_text(&e, "region", what->region);
+    event_instant(&e, "slot", what->slot);
+    event_number(&e, "attempt", what->attempt);
+    if (what->task_id != 0)
+        event_number(&e, "task_id", what->task_id);
+    return e;
+}
+
+void report_succeeded(const struct journal *journal, const struct submission *what,
+                      int64_t duration_us)
+{
+    struct event e = of_submission(EVENT_NOTICE, "backup_succeeded", what);
+    event_duration(&e, "duration", duration_us);
+    write_event(journal, &e);
+}
+
+void report_task_failed(const struct journal *journal, const struct submission *what,
+                        const char *status, const char *message)
+{
+    struct event e = of_submission(EVENT_ERR, "backup_failed", what);
+    bool stuck = strcmp(status, "stuck") == 0;
+    event_text(&e, "reason", stuck ? "stuck" : "task_failed");
+    event_text(&e, "code", stuck ? "" : status);
+    event_text(&e, "message", message);
     write_event(journal, &e);
 }
 
@@ -33,6 +67,33 @@ static void add_verdict(struct event *e, const struct verdict *verdict)
     event_text(e, "code", verdict->code);
     event_text(e, "message", verdict->message);
     event_text(e, "request_id", verdict->request_id);
+}
+
+void report_cannot_watch(const struct journal *journal, const struct submission *what,
+                         const struct verdict *verdict)
+{
+    struct event e = of_submission(EVENT_WARNING, "watch_failed", what);
+    add_verdict(&e, verdict);
+    write_event(journal, &e);
+}
+
+void report_cannot_look(const struct journal *journal, const struct run *run,
+                        const struct verdict *verdict)
+{
+    struct event e = of_run(EVENT_WARNING, "lookup_failed", run);
+    add_verdict(&e, verdict);
+    write_event(journal, &e);
+}
+
+void report_endpoint(const struct journal *journal, const struct lane *lane, bool up,
+                     const struct verdict *verdict)
+{
+    struct event e =
+        event_make(up ? EVENT_NOTICE : EVENT_ERR, up ? "endpoint_up" : "endpoint_down");
+    event_text(&e, "host", lane->host);
+    if (!up)
+        add_verdict(&e, verdict);
+    write_event(journal, &e);
 }
 
 void report_failed(const struct journal *journal, const struct run *run, const char *reason)
@@ -127,6 +188,19 @@ void report_slot_resumed(const struct journal *journal, const struct open_slot *
     report_slot(journal, "slot_resumed", "restart", open);
 }
 
+void report_unknown_gone(const struct journal *journal, const char *schedule, const char *instance,
+                         struct wall slot, int attempt)
+{
+    struct event e = event_make(EVENT_ERR, "backup_failed");
+    event_text(&e, "schedule", schedule);
+    event_text(&e, "instance", instance);
+    event_instant(&e, "slot", slot);
+    event_number(&e, "attempt", attempt);
+    event_text(&e, "reason", "unknown");
+    event_text(&e, "message", "its answer was lost, and it is paused or no longer in the file");
+    write_event(journal, &e);
+}
+
 void report_unknown_found(const struct journal *journal, const char *schedule, const char *instance,
                           struct wall slot, int attempt)
 {
@@ -140,13 +214,14 @@ void report_unknown_found(const struct journal *journal, const char *schedule, c
 }
 
 void report_throttled(const struct journal *journal, const struct lane *lane,
+                      const struct bucket *bucket, const char *action,
                       const struct verdict *verdict, struct mono now)
 {
     struct event e = event_make(EVENT_WARNING, "throttled");
     event_text(&e, "host", lane->host);
-    event_text(&e, "action", "ManualBackupInstance");
+    event_text(&e, "action", action);
     char rate[32];
-    int64_t milli = bucket_rate_milli(&lane->bucket, now);
+    int64_t milli = bucket_rate_milli(bucket, now);
     (void)snprintf(rate, sizeof rate, "%lld.%03lld", (long long)(milli / 1000),
                    (long long)(milli % 1000));
     event_text(&e, "per_second", rate);

@@ -10,7 +10,37 @@
 #include "engine/plan.h"
 #include "engine/ports.h"
 
-void report_submitted(const struct journal *journal, const struct run *run);
+/* A backup that the cloud has accepted. */
+struct submission {
+    const char *schedule;
+    const char *instance;
+    const char *region;
+    struct wall slot;
+    int64_t task_id; /* 0: not known */
+    int attempt;
+    int failures; /* of tasks of this slot before */
+    struct wall at;
+    int64_t complete_within_us;
+};
+
+/* `found`: how, where it was not the answer that told; else NULL. */
+void report_submitted(const struct journal *journal, const struct run *run, const char *found);
+void report_succeeded(const struct journal *journal, const struct submission *what,
+                      int64_t duration_us);
+
+/* Its task failed: `status` is the cloud's word, or "stuck". */
+void report_task_failed(const struct journal *journal, const struct submission *what,
+                        const char *status, const char *message);
+
+/* The cloud does not let us ask what becomes of it, or of a lost answer. */
+void report_cannot_watch(const struct journal *journal, const struct submission *what,
+                         const struct verdict *verdict);
+void report_cannot_look(const struct journal *journal, const struct run *run,
+                        const struct verdict *verdict);
+
+/* A host gives no sign of life: nothing but probes is sent to it; or it does again. */
+void report_endpoint(const struct journal *journal, const struct lane *lane, bool up,
+                     const struct verdict *verdict);
 void report_failed(const struct journal *journal, const struct run *run, const char *reason);
 void report_unknown(const struct journal *journal, const struct run *run);
 void report_retry(const struct journal *journal, const struct run *run, int64_t delay_us);
@@ -40,10 +70,14 @@ void report_slot_interrupted(const struct journal *journal, const struct open_sl
 void report_slot_resumed(const struct journal *journal, const struct open_slot *open);
 
 /* An attempt of an earlier life of the daemon whose answer nobody saw. */
+/* The same, where it cannot be looked for: its schedule or instance is gone from the file. */
+void report_unknown_gone(const struct journal *journal, const char *schedule, const char *instance,
+                         struct wall slot, int attempt);
 void report_unknown_found(const struct journal *journal, const char *schedule, const char *instance,
                           struct wall slot, int attempt);
 
 void report_throttled(const struct journal *journal, const struct lane *lane,
+                      const struct bucket *bucket, const char *action,
                       const struct verdict *verdict, struct mono now);
 void report_clock_jumped(const struct journal *journal, int64_t by_us);
 

@@ -5,6 +5,7 @@
 #include "engine/requests.h"
 
 #include "base/text.h"
+#include "engine/tag.h"
 #include "version.h"
 
 #include <errno.h>
@@ -46,14 +47,23 @@ void requests_destroy(struct requests *requests)
     free(requests);
 }
 
-static int build_body(struct requests *requests, const struct instance *instance, size_t *ret)
+static int build_body(struct requests *requests, const struct instance *instance, const char *tag,
+                      size_t *ret)
 {
     struct text body = text_over(requests->body, sizeof requests->body);
     text_add(&body, "{\"InstanceId\":");
     text_add_json(&body, instance->id, strlen(instance->id));
-    if (instance->remark[0] != '\0') {
+    char remark[MODEL_REMARK_MAX + TAG_MAX + 2];
+    struct text whole = text_over(remark, sizeof remark);
+    text_add(&whole, instance->remark);
+    if (instance->remark[0] != '\0' && tag[0] != '\0')
+        text_add_char(&whole, ' ');
+    text_add(&whole, tag);
+    if (whole.cut)
+        return -E2BIG;
+    if (whole.length > 0) {
         text_add(&body, ",\"Remark\":");
-        text_add_json(&body, instance->remark, strlen(instance->remark));
+        text_add_json(&body, remark, whole.length);
     }
     if (instance->storage_days > 0)
         text_addf(&body, ",\"StorageDays\":%" PRId32, instance->storage_days);
@@ -63,14 +73,14 @@ static int build_body(struct requests *requests, const struct instance *instance
 }
 
 static size_t fill_headers(struct requests *requests, const struct config *config, const char *host,
-                           const char *region, const struct keys *keys)
+                           const char *action, const char *region, const struct keys *keys)
 {
     struct tc3_header *h = requests->headers;
     size_t n = 0;
     h[n++] = (struct tc3_header){"Content-Type", "application/json"};
     h[n++] = (struct tc3_header){"Host", host};
     h[n++] = (struct tc3_header){"Authorization", requests->signature.authorization};
-    h[n++] = (struct tc3_header){"X-TC-Action", "ManualBackupInstance"};
+    h[n++] = (struct tc3_header){"X-TC-Action", action};
     h[n++] = (struct tc3_header){"X-TC-Version", REQUESTS_API_VERSION};
     h[n++] = (struct tc3_header){"X-TC-Timestamp", requests->stamp};
     h[n++] = (struct tc3_header){"X-TC-Region", region};
@@ -81,18 +91,15 @@ static size_t fill_headers(struct requests *requests, const struct config *confi
     return n;
 }
 
-int requests_backup(struct requests *requests, const struct config *config, const char *url,
-                    const char *host, const struct instance *instance, const struct keys *keys,
-                    struct wall stamp, struct transport_request *ret, struct errtext *err)
+/* The body stands in requests->body. */
+static int finish(struct requests *requests, const struct config *config, const char *url,
+                  const char *host, const char *action, const char *region, size_t body_length,
+                  const struct keys *keys, struct wall stamp, struct transport_request *ret,
+                  struct errtext *err)
 {
-    size_t body_length;
-    int r = build_body(requests, instance, &body_length);
-    if (r < 0)
-        return errtext_set(err, r, "the remark does not fit into a request");
     int64_t second = wall_seconds(stamp);
     (void)snprintf(requests->stamp, sizeof requests->stamp, "%" PRId64, second);
-    size_t count = fill_headers(requests, config, host, instance->region, keys);
-
+    size_t count = fill_headers(requests, config, host, action, region, keys);
     const struct tc3_request to_sign = {
         .method = "POST",
         .query = "",
@@ -103,10 +110,9 @@ int requests_backup(struct requests *requests, const struct config *config, cons
         .body = requests->body,
         .body_length = body_length,
     };
-    r = tc3_sign(requests->tc3, &to_sign, keys->id, &keys->key, &requests->signature, err);
+    int r = tc3_sign(requests->tc3, &to_sign, keys->id, &keys->key, &requests->signature, err);
     if (r < 0)
         return r;
-
     *ret = (struct transport_request){
         .url = url,
         .headers = requests->headers,
@@ -117,4 +123,27 @@ int requests_backup(struct requests *requests, const struct config *config, cons
         .timeout_us = config->timeout_us,
     };
     return 0;
+}
+
+int requests_backup(struct requests *requests, const struct config *config, const char *url,
+                    const char *host, const struct instance *instance, const char *tag,
+                    const struct keys *keys, struct wall stamp, struct transport_request *ret,
+                    struct errtext *err)
+{
+    size_t body_length;
+    int r = build_body(requests, instance, tag, &body_length);
+    if (r < 0)
+        return errtext_set(err, r, "the remark does not fit into a request");
+    return finish(requests, config, url, host, "ManualBackupInstance", instance->region,
+                  body_length, keys, stamp, ret, err);
+}
+
+int requests_query(struct requests *requests, const struct config *config, const char *url,
+                   const char *host, const char *action, const char *region, const char *body,
+                   const struct keys *keys, struct wall stamp, struct transport_request *ret,
+                   struct errtext *err)
+{
+    struct text t = text_over(requests->body, sizeof requests->body);
+    text_add(&t, body);
+    return finish(requests, config, url, host, action, region, t.length, keys, stamp, ret, err);
 }

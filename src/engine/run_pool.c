@@ -48,8 +48,10 @@ void run_pool_destroy(struct run_pool *pool)
     if (pool == NULL)
         return;
     size_t position = 0;
-    for (struct run *run; (run = run_pool_next(pool, &position)) != NULL;)
+    for (struct run *run; (run = run_pool_next(pool, &position)) != NULL;) {
+        free(run->doubt);
         config_unref(run->config);
+    }
     for (size_t i = 0; i < pool->block_count; i++)
         free(pool->blocks[i]);
     free(pool->blocks);
@@ -94,6 +96,7 @@ void run_pool_give(struct run_pool *pool, struct run *run)
     struct place *place = place_at(pool, index);
     assert(&place->run == run && !heap_node_is_queued(&run->queue)
            && !heap_node_is_queued(&run->deadline_node) && !run->is_filed);
+    assert(run->doubt == NULL);
     config_unref(run->config);
     run->config = NULL;
     run->ticket = 0;

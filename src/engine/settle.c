@@ -72,13 +72,14 @@ static void free_run(struct engine *engine, struct run *run)
     struct open_slot *open = run->open;
     run->lane->runs--;
     engine->run_count--;
+    engine_free_doubt(engine, run);
+    ongoing_remove(&engine->ongoings, &run->ongoing);
     run_pool_give(engine->pool, run);
     if (open != NULL)
         engine_member_ended(engine, open);
 }
 
-/* The attempt did nothing, for certain: after a crash the run is simply due again. */
-static void tell_again(struct engine *engine, const struct run *run)
+void engine_tell_again(struct engine *engine, const struct run *run)
 {
     const struct ledger_entry entry = {
         .kind = LEDGER_ENDED,
@@ -89,6 +90,7 @@ static void tell_again(struct engine *engine, const struct run *run)
         .attempt = run->attempt,
         .result = LEDGER_AGAIN,
         .code = run->verdict.code,
+        .message = run->verdict.message,
         .request_id = run->verdict.request_id,
         .at = engine->now.wall,
     };
@@ -110,6 +112,7 @@ void engine_end_run(struct engine *engine, struct run *run, enum ledger_result r
         .result = result,
         .task_id = result == LEDGER_SUBMITTED ? run->verdict.task_id : 0,
         .code = run->verdict.code,
+        .message = run->verdict.message,
         .request_id = run->verdict.request_id,
         .at = engine->now.wall,
     };
@@ -124,7 +127,7 @@ void engine_put_back(struct engine *engine, struct run *run)
     leave_queues(engine, run);
     unfile(engine, run);
     if (told)
-        tell_again(engine, run);
+        engine_tell_again(engine, run);
     run->state = attempt_move(run->state, ATTEMPT_END);
     run->open = NULL; /* its slot stays open in the ledger */
     free_run(engine, run);
@@ -162,6 +165,7 @@ void engine_end_member(struct engine *engine, struct open_slot *open,
         .slot = open->slot,
         .result = result,
         .code = "",
+        .message = "",
         .request_id = "",
         .at = engine->now.wall,
     };
@@ -198,34 +202,72 @@ static void take_left(struct run *run)
     run->owes_token = false;
 }
 
-/* What an answer teaches about its lane. */
-static void learn(struct engine *engine, struct run *run)
+/* Whether the host lives. A gateway that has nothing behind it is as good as dead. */
+static void judge_endpoint(struct engine *engine, struct lane *lane, const struct verdict *verdict,
+                           bool answered, bool probe)
 {
-    struct lane *lane = run->lane;
-    const struct verdict *verdict = &run->verdict;
-    if (run->outcome == EXCHANGE_ANSWERED)
-        lane_learn_latency(lane, mono_diff_ns(run->outcome_at, run->sent_at));
+    bool alive = answered && verdict->http_status < 500;
+    uint64_t bits = engine->ports.chance.next(engine->ports.chance.context);
+    enum breaker_change change =
+        breaker_judge(&lane->breaker, engine->now.mono, alive, probe, bits);
+    if (change != BREAKER_SAME)
+        report_endpoint(&engine->ports.journal, lane, change == BREAKER_CLOSED, verdict);
+}
+
+void engine_learn(struct engine *engine, struct lane *lane, struct bucket *bucket,
+                  const char *action, const struct verdict *verdict, bool answered, bool probe)
+{
+    judge_endpoint(engine, lane, verdict, answered, probe);
     if (verdict->class == VERDICT_THROTTLED
-        && bucket_throttle(&lane->bucket, engine->now.mono, verdict->limit))
-        report_throttled(&engine->ports.journal, lane, verdict, engine->now.mono);
+        && bucket_throttle(bucket, engine->now.mono, verdict->limit))
+        report_throttled(&engine->ports.journal, lane, bucket, action, verdict, engine->now.mono);
     /*
      * The header has whole seconds: the middle of the second is the best guess. A date that leaves
      * no room behind it is nonsense, and no stamp could be made of it.
      */
-    if (verdict->class == VERDICT_CLOCK && verdict->date_second >= 0
-        && verdict->date_second <= WALL_MAX_SECOND - SKEW_ROOM_SECONDS) {
+    if (verdict->date_second >= 0 && verdict->date_second <= WALL_MAX_SECOND - SKEW_ROOM_SECONDS) {
         struct wall cloud = wall_add_us(wall_from_seconds(verdict->date_second), US_PER_SECOND / 2);
-        lane->skew_us = wall_diff_us(cloud, engine->now.wall);
+        lane->offset_us = wall_diff_us(cloud, engine->now.wall);
+        if (verdict->class == VERDICT_CLOCK)
+            lane->skew_us = lane->offset_us;
     }
 }
 
-/* The deadline of a run in flight is not watched; that of one that waits again is. */
-static void watch_deadline(struct engine *engine, struct run *run)
+void engine_submit(struct engine *engine, struct run *run, const char *found, bool done)
 {
-    if (heap_node_is_queued(&run->deadline_node))
-        return;
-    int r = heap_push(&engine->deadlines, &run->deadline_node, run->deadline.us);
-    assert(r == 0); /* a place was reserved when the run began */
+    const struct submission what = {
+        .schedule = run->schedule->name,
+        .instance = run->instance->id,
+        .region = run->instance->region,
+        .slot = run->slot,
+        .task_id = run->verdict.task_id,
+        .attempt = run->attempt,
+        .failures = run->failures,
+        .at = engine->now.wall,
+        .complete_within_us = run->schedule->complete_within_us,
+    };
+    struct open_slot *open = run->open;
+    report_submitted(&engine->ports.journal, run, found);
+    bool watched = what.task_id != 0 && engine_watch(engine, run->lane, &what, WATCH_FIRST_US) == 0;
+    open->members++; /* it and its names live till the last line of this */
+    engine_end_run(engine, run, LEDGER_SUBMITTED);
+    if (!watched && what.task_id == 0) {
+        if (done) {
+            report_succeeded(&engine->ports.journal, &what, 0);
+            engine->totals.succeeded++;
+        }
+        engine_tell_finished(engine, &what, done ? LEDGER_SUCCEEDED : LEDGER_UNWATCHED, "", "");
+    }
+    engine_member_ended(engine, open);
+}
+
+/* The next start takes it up. */
+static void leave_unended(struct engine *engine, struct run *run)
+{
+    leave_queues(engine, run);
+    run->state = attempt_move(run->state, ATTEMPT_END);
+    run->open = NULL;
+    free_run(engine, run);
 }
 
 static void decide(struct engine *engine, struct run *run)
@@ -236,12 +278,16 @@ static void decide(struct engine *engine, struct run *run)
     int64_t delay_us;
     switch (attempt_decide(&run->verdict, run->attempt, left_us, bits, &delay_us)) {
     case ATTEMPT_SUBMITTED:
-        report_submitted(journal, run);
-        engine_end_run(engine, run, LEDGER_SUBMITTED);
+        engine_submit(engine, run, NULL, false);
         break;
     case ATTEMPT_UNKNOWN:
         report_unknown(journal, run);
-        engine_end_run(engine, run, LEDGER_UNKNOWN);
+        if (!engine->draining)
+            engine_doubt(engine, run);
+        else if (engine->ports.ledger.durable)
+            leave_unended(engine, run);
+        else
+            engine_end_unknown(engine, run);
         break;
     case ATTEMPT_FAILED:
         report_failed(journal, run, "refused");
@@ -260,13 +306,12 @@ static void decide(struct engine *engine, struct run *run)
             engine_give_up(engine, run, "stopping");
             break;
         }
-        tell_again(engine, run);
+        engine_tell_again(engine, run);
         if (engine->draining) {
             engine_put_back(engine, run);
             break;
         }
         report_retry(journal, run, delay_us);
-        watch_deadline(engine, run);
         engine_wait(engine, run, delay_us);
         break;
     }
@@ -282,7 +327,14 @@ static void take_outcome(struct engine *engine, struct run *run)
     else if (run->owes_token)
         bucket_confirm(&run->lane->bucket, run->outcome_at);
     run->owes_token = false;
-    learn(engine, run);
+    if (run->outcome == EXCHANGE_ANSWERED)
+        lane_learn_latency(run->lane, mono_diff_ns(run->outcome_at, run->sent_at));
+    if (run->stayed)
+        breaker_forget(&run->lane->breaker, run->probe);
+    else
+        engine_learn(engine, run->lane, &run->lane->bucket, "ManualBackupInstance", &run->verdict,
+                     run->outcome == EXCHANGE_ANSWERED, run->probe);
+    run->probe = false;
     decide(engine, run);
 }
 
@@ -300,4 +352,5 @@ void engine_take_filed(struct engine *engine)
         if (run->has_outcome)
             take_outcome(engine, run);
     }
+    engine_take_flights(engine);
 }

@@ -3,6 +3,8 @@
  */
 #include "engine/engine_internal.h"
 
+#include <string.h>
+
 #define MISSED_LINES_MAX 10 /* passed slots with a line of their own; the rest share one */
 
 static void report_passed(const struct engine *engine, const struct plan_due *due)
@@ -113,7 +115,8 @@ static void expire_runs(struct engine *engine)
         if (top->key > engine->now.wall.us)
             return;
         struct run *run = HEAP_OWNER(top, struct run, deadline_node);
-        if (run->state == ATTEMPT_SENDING || run->state == ATTEMPT_ON_WIRE)
+        if (run->state == ATTEMPT_SENDING || run->state == ATTEMPT_ON_WIRE
+            || run->state == ATTEMPT_DOUBTFUL)
             heap_remove(&engine->deadlines, &run->deadline_node); /* its answer decides */
         else
             engine_give_up(engine, run, "start_within");
@@ -138,8 +141,30 @@ static bool expire_members(struct engine *engine, struct lane *lane, int *left)
 void engine_expire(struct engine *engine)
 {
     expire_runs(engine);
+    engine_expire_watches(engine);
     int left = ENGINE_TURN_MAX;
     for (uint32_t i = 0; i < engine->lane_count; i++)
         if (expire_members(engine, engine->lanes[i], &left))
             engine->again = true;
+}
+
+struct open_slot *engine_find_open(const struct engine *engine, const char *schedule,
+                                   struct wall slot)
+{
+    for (struct open_slot *open = engine->open_slots.first; open != NULL; open = open->next)
+        if (open->slot.us == slot.us && strcmp(open->schedule->name, schedule) == 0)
+            return open;
+    return NULL;
+}
+
+struct open_slot *engine_reopen(struct engine *engine, const struct schedule *schedule,
+                                struct wall slot)
+{
+    struct open_slot *open;
+    if (open_slot_add(&engine->open_slots, engine->config, schedule, slot, &open) < 0)
+        return NULL;
+    if (open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall) == 0)
+        return open;
+    open_slot_remove(&engine->open_slots, open);
+    return NULL;
 }

@@ -108,7 +108,6 @@ struct reader {
     int failure; /* -ENOMEM, -EIO: everything stops */
 
     const char *region; /* of the file, NULL: none */
-    const char *endpoint;
     const char *zone_name;
     const struct zone *zone;
     bool region_missing_told;

@@ -98,7 +98,7 @@ static int use_region(struct reader *r, const char *name, size_t length, struct 
     char url[MODEL_URL_MAX];
     int outcome = config_string(r->config, name, length, true, &use.name);
     if (outcome == 0)
-        outcome = model_endpoint_url(r->endpoint, use.name, url, NULL);
+        outcome = model_endpoint_url(r->config->endpoint, use.name, url, NULL);
     if (outcome == 0)
         outcome = config_add_host(r->config, url, &use.host);
     if (outcome == 0)

@@ -84,6 +84,11 @@ static const struct rule requests_rules[] = {
      IN_CONFIG(max_in_flight),
      .least = 1,
      .most = MODEL_IN_FLIGHT_MAX},
+    {.key = "settle",
+     .kind = RULE_DURATION,
+     IN_CONFIG(settle_us),
+     .least = SECONDS(1),
+     .most = MODEL_SETTLE_MAX_US},
 };
 static const struct section requests = {"requests.", "requests", requests_rules,
                                         COUNT(requests_rules)};
@@ -111,6 +116,15 @@ static const struct rule log_rules[] = {
 };
 static const struct section log_section = {"log.", "log", log_rules, COUNT(log_rules)};
 
+static const struct rule ledger_rules[] = {
+    {.key = "keep",
+     .kind = RULE_DURATION,
+     IN_CONFIG(ledger_keep_us),
+     .least = SECONDS(SECONDS_PER_DAY),
+     .most = MODEL_LEDGER_KEEP_MAX_US},
+};
+static const struct section ledger = {"ledger.", "ledger", ledger_rules, COUNT(ledger_rules)};
+
 static const struct word languages[] = {
     {"en-US", 0, false},
     {"zh-CN", 0, false},
@@ -122,22 +136,32 @@ static const struct rule file_rules[] = {
     [FILE_CREDENTIALS] = {.key = "credentials", .kind = RULE_CALLER},
     [FILE_RATE_LIMIT] = {.key = "rate_limit", .kind = RULE_CALLER},
     [FILE_SCHEDULES] = {.key = "schedules", .kind = RULE_CALLER},
-    {.key = "endpoint", .kind = RULE_ENDPOINT, IN_READER(endpoint)},
+    {.key = "endpoint", .kind = RULE_ENDPOINT, IN_CONFIG(endpoint)},
     {.key = "language", .kind = RULE_LANGUAGE, IN_CONFIG(language), .words = languages},
     {.key = "proxy", .kind = RULE_PROXY, IN_CONFIG(proxy)},
     {.key = "tls", .kind = RULE_SECTION, .section = &tls},
     {.key = "requests", .kind = RULE_SECTION, .section = &requests},
     {.key = "state_dir", .kind = RULE_PATH, IN_CONFIG(state_dir)},
     {.key = "log", .kind = RULE_SECTION, .section = &log_section},
+    {.key = "ledger", .kind = RULE_SECTION, .section = &ledger},
     {.key = "control", .kind = RULE_PLANNED},
     {.key = "metrics", .kind = RULE_PLANNED},
-    {.key = "ledger", .kind = RULE_PLANNED},
 };
 const struct section section_file = {"", "the file", file_rules, COUNT(file_rules)};
 
 static const struct word catch_ups[] = {
     {"once", CATCH_UP_ONCE, false},
     {"none", CATCH_UP_NONE, false},
+    {0},
+};
+static const struct word overlaps[] = {
+    {"forbid", OVERLAP_FORBID, false},
+    {"allow", OVERLAP_ALLOW, false},
+    {0},
+};
+static const struct word on_unknowns[] = {
+    {"hold", ON_UNKNOWN_HOLD, false},
+    {"resend", ON_UNKNOWN_RESEND, false},
     {0},
 };
 static const struct rule schedule_rules[] = {
@@ -148,12 +172,12 @@ static const struct rule schedule_rules[] = {
                          .kind = RULE_DURATION,
                          IN_SCHEDULE(spread_us),
                          .least = 0,
-                         .most = TEXT_DURATION_MAX_US},
+                         .most = MODEL_SPAN_MAX_US},
     [SCHEDULE_START_WITHIN] = {.key = "start_within",
                                .kind = RULE_DURATION,
                                IN_SCHEDULE(start_within_us),
                                .least = SECONDS(1),
-                               .most = TEXT_DURATION_MAX_US},
+                               .most = MODEL_SPAN_MAX_US},
     [SCHEDULE_REMARK] = {.key = "remark", .kind = RULE_REMARK, IN_READER(schedule_remark)},
     [SCHEDULE_STORAGE_DAYS] = {.key = "storage_days",
                                .kind = RULE_WHOLE,
@@ -163,10 +187,18 @@ static const struct rule schedule_rules[] = {
     [SCHEDULE_INSTANCES] = {.key = "instances", .kind = RULE_CALLER},
     {.key = "catch_up", .kind = RULE_WORD, IN_SCHEDULE(catch_up), .words = catch_ups},
     {.key = "paused", .kind = RULE_BOOL, IN_SCHEDULE(paused)},
-    {.key = "complete_within", .kind = RULE_PLANNED},
-    {.key = "overlap", .kind = RULE_PLANNED},
-    {.key = "on_unknown", .kind = RULE_PLANNED},
-    {.key = "retry_failed", .kind = RULE_PLANNED},
+    {.key = "complete_within",
+     .kind = RULE_DURATION,
+     IN_SCHEDULE(complete_within_us),
+     .least = SECONDS(1),
+     .most = MODEL_SPAN_MAX_US},
+    {.key = "overlap", .kind = RULE_WORD, IN_SCHEDULE(overlap), .words = overlaps},
+    {.key = "on_unknown", .kind = RULE_WORD, IN_SCHEDULE(on_unknown), .words = on_unknowns},
+    {.key = "retry_failed",
+     .kind = RULE_WHOLE,
+     IN_SCHEDULE(retry_failed),
+     .least = 0,
+     .most = MODEL_RETRY_FAILED_MAX},
 };
 const struct section section_schedule = {"", "a schedule", schedule_rules, COUNT(schedule_rules)};
 

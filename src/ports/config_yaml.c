@@ -75,7 +75,7 @@ static void read_sts(struct reader *r)
     c->sts_region = region;
     if (c->sts_url != NULL)
         return; /* the file says it */
-    model_sts_url(r->endpoint, region, url);
+    model_sts_url(r->config->endpoint, region, url);
     r->failure = config_string(r->config, url, strlen(url), true, &c->sts_url);
 }
 
@@ -140,7 +140,6 @@ static int read_tree(struct reader *r)
     int outcome = config_create(&r->config);
     if (outcome != 0)
         return outcome;
-    r->endpoint = "nearest";
     r->zone_name = "UTC";
     r->zone = zone_utc();
     if (r->options->state_dir != NULL) {

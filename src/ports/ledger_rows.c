@@ -1,6 +1,7 @@
 /*
- * See ledger_rows.h. A STARTED or ENDED entry is one upsert of the run's row; so that an entry that
- * is written twice, since a commit failed or its fate was doubtful, leaves the same row.
+ * See ledger_rows.h. A STARTED or ENDED entry is one upsert of the run's row, a FINISHED one an
+ * update; so that entries that are written twice, since a commit failed or its fate was doubtful,
+ * leave the same row.
  *
  * A transaction that fails anywhere is rolled back as a whole and can be tried again at once; every
  * statement is reset whatever it answered.
@@ -25,15 +26,12 @@ enum statement {
     COMMIT,
     STARTED,
     ENDED,
+    FINISHED,
     HORIZON,
     PROBE,
     SWEEP_LOOK,
     SWEEP_DELETE,
     SWEEP_NEXT,
-    GET_HORIZON,
-    SCAN,
-    RECORDED,
-    UNENDED,
     STATEMENTS,
 };
 
@@ -41,6 +39,13 @@ enum statement {
 static const char *const results[] = {
     [LEDGER_SUBMITTED] = "submitted", [LEDGER_FAILED] = "failed", [LEDGER_UNKNOWN] = "unknown",
     [LEDGER_SKIPPED] = "skipped",     [LEDGER_MISSED] = "missed", [LEDGER_AGAIN] = "again",
+};
+#define OPEN "open"
+static const char *const finishes[] = {
+    [LEDGER_SUCCEEDED] = "succeeded",
+    [LEDGER_TASK_FAILED] = "failed",
+    [LEDGER_STUCK] = "stuck",
+    [LEDGER_UNWATCHED] = "unwatched",
 };
 
 static const char *const texts[STATEMENTS] = {
@@ -51,13 +56,20 @@ static const char *const texts[STATEMENTS] = {
                 " ON CONFLICT DO UPDATE SET state = 0, attempt = excluded.attempt,"
                 " region = excluded.region, first_at = coalesce(first_at, excluded.first_at),"
                 " started_at = excluded.started_at, ended_at = NULL, result = NULL,"
-                " task_id = NULL, code = NULL, request_id = NULL",
+                " task_id = NULL, code = NULL, message = NULL, request_id = NULL,"
+                " finish = NULL, finished_at = NULL",
     [ENDED] = "INSERT INTO runs(schedule, slot, instance, region, state, attempt, ended_at, result,"
-              " task_id, code, request_id) VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)"
+              " task_id, code, message, request_id, finish)"
+              " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
               " ON CONFLICT DO UPDATE SET state = 1, attempt = excluded.attempt,"
               " region = coalesce(excluded.region, region), ended_at = excluded.ended_at,"
               " result = excluded.result, task_id = excluded.task_id, code = excluded.code,"
-              " request_id = excluded.request_id",
+              " message = excluded.message, request_id = excluded.request_id,"
+              " finish = excluded.finish, finished_at = NULL",
+    [FINISHED] = "UPDATE runs SET finish = ?5, finished_at = ?6, task_id = coalesce(?7, task_id),"
+                 " code = ?8, message = ?9"
+                 " WHERE schedule = ?1 AND slot = ?2 AND instance = ?3 AND attempt = ?4"
+                 " AND state = 1 AND result = 'submitted' AND instance <> '" LEDGER_WHOLE_SLOT "'",
     [HORIZON] = "INSERT INTO horizons(schedule, rule, slot) VALUES(?1, ?2, ?3)"
                 " ON CONFLICT DO UPDATE SET rule = excluded.rule, slot = excluded.slot",
     [PROBE] = "INSERT INTO meta(name, value) VALUES('probe', 1)"
@@ -67,14 +79,9 @@ static const char *const texts[STATEMENTS] = {
                    " AND (slot, instance) > (?3, ?4) ORDER BY slot, instance LIMIT " TEXT_OF(
                        LEDGER_SWEEP_ROWS),
     [SWEEP_DELETE] = "DELETE FROM runs WHERE schedule = ?1 AND state = 1"
-                     " AND (slot, instance) > (?2, ?3) AND (slot, instance) <= (?4, ?5)",
+                     " AND finish IS NOT '" OPEN
+                     "' AND (slot, instance) > (?2, ?3) AND (slot, instance) <= (?4, ?5)",
     [SWEEP_NEXT] = "SELECT schedule FROM runs WHERE schedule > ?1 ORDER BY schedule LIMIT 1",
-    [GET_HORIZON] = "SELECT rule, slot FROM horizons WHERE schedule = ?1",
-    [SCAN] = "SELECT instance, state, result FROM runs WHERE schedule = ?1 AND slot = ?2"
-             " AND instance <> ?3",
-    [RECORDED] = "SELECT min(slot), max(slot) FROM runs WHERE schedule = ?1 AND slot > ?2",
-    [UNENDED] = "SELECT schedule, slot, instance, attempt FROM runs WHERE state = 0"
-                " ORDER BY schedule, slot, instance",
 };
 
 struct ledger_rows {
@@ -102,18 +109,32 @@ static const char *keep(char **at, const char *string)
     return kept;
 }
 
+static enum ledger_item_kind kind_of(enum ledger_entry_kind kind)
+{
+    switch (kind) {
+    case LEDGER_STARTED:
+        return LEDGER_ITEM_STARTED;
+    case LEDGER_ENDED:
+        return LEDGER_ITEM_ENDED;
+    case LEDGER_FINISHED:
+        break;
+    }
+    return LEDGER_ITEM_FINISHED;
+}
+
 struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry)
 {
-    struct ledger_item *item =
-        malloc(sizeof *item + size_of(entry->schedule) + size_of(entry->instance)
-               + size_of(entry->region) + size_of(entry->code) + size_of(entry->request_id));
+    struct ledger_item *item = malloc(
+        sizeof *item + size_of(entry->schedule) + size_of(entry->instance) + size_of(entry->region)
+        + size_of(entry->code) + size_of(entry->message) + size_of(entry->request_id));
     if (item == NULL)
         return NULL;
     char *at = item->bytes;
     *item = (struct ledger_item){
-        .kind = entry->kind == LEDGER_STARTED ? LEDGER_ITEM_STARTED : LEDGER_ITEM_ENDED,
+        .kind = kind_of(entry->kind),
         .attempt = entry->attempt,
         .result = entry->result,
+        .finish = entry->finish,
         .ticket = entry->kind == LEDGER_STARTED ? entry->ticket : 0,
         .task_id = entry->task_id,
         .slot = entry->slot,
@@ -122,6 +143,7 @@ struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry)
         .instance = keep(&at, entry->instance),
         .region = keep(&at, entry->region),
         .code = keep(&at, entry->code),
+        .message = keep(&at, entry->message),
         .request_id = keep(&at, entry->request_id),
     };
     return item;
@@ -162,6 +184,15 @@ static void bind_number(sqlite3_stmt *s, int place, int64_t number)
     (void)sqlite3_bind_int64(s, place, number);
 }
 
+/* 0: there is none. */
+static void bind_task(sqlite3_stmt *s, int place, int64_t task_id)
+{
+    if (task_id != 0)
+        bind_number(s, place, task_id);
+    else
+        (void)sqlite3_bind_null(s, place);
+}
+
 static int explain(struct ledger_rows *rows, int code, struct errtext *err)
 {
     int r = ledger_schema_outcome(rows->db, code);
@@ -179,6 +210,12 @@ static int finish(struct ledger_rows *rows, enum statement which, struct errtext
     return r;
 }
 
+/* Is the entry's run a backup whose end is to be seen? */
+static bool opens_watch(const struct ledger_item *item)
+{
+    return item->result == LEDGER_SUBMITTED && strcmp(item->instance, LEDGER_WHOLE_SLOT) != 0;
+}
+
 static int put_run(struct ledger_rows *rows, const struct ledger_item *item, struct errtext *err)
 {
     bool ended = item->kind == LEDGER_ITEM_ENDED;
@@ -191,14 +228,29 @@ static int put_run(struct ledger_rows *rows, const struct ledger_item *item, str
     bind_number(s, 6, item->at.us);
     if (ended) {
         bind_key(s, 7, results[item->result]);
-        if (item->task_id != 0)
-            bind_number(s, 8, item->task_id);
-        else
-            (void)sqlite3_bind_null(s, 8);
+        bind_task(s, 8, item->task_id);
         bind_text(s, 9, item->code);
-        bind_text(s, 10, item->request_id);
+        bind_text(s, 10, item->message);
+        bind_text(s, 11, item->request_id);
+        bind_text(s, 12, opens_watch(item) ? OPEN : NULL);
     }
     return finish(rows, ended ? ENDED : STARTED, err);
+}
+
+/* No row changes where another attempt has begun: the statement says which. */
+static int put_finish(struct ledger_rows *rows, const struct ledger_item *item, struct errtext *err)
+{
+    sqlite3_stmt *s = rows->statements[FINISHED];
+    bind_key(s, 1, item->schedule);
+    bind_number(s, 2, item->slot.us);
+    bind_key(s, 3, item->instance);
+    bind_number(s, 4, item->attempt);
+    bind_key(s, 5, finishes[item->finish]);
+    bind_number(s, 6, item->at.us);
+    bind_task(s, 7, item->task_id);
+    bind_text(s, 8, item->code);
+    bind_text(s, 9, item->message);
+    return finish(rows, FINISHED, err);
 }
 
 static int put_horizon(struct ledger_rows *rows, const struct ledger_item *item,
@@ -209,6 +261,20 @@ static int put_horizon(struct ledger_rows *rows, const struct ledger_item *item,
     bind_key(s, 2, item->rule);
     bind_number(s, 3, item->slot.us);
     return finish(rows, HORIZON, err);
+}
+
+static int put(struct ledger_rows *rows, const struct ledger_item *item, struct errtext *err)
+{
+    switch (item->kind) {
+    case LEDGER_ITEM_STARTED:
+    case LEDGER_ITEM_ENDED:
+        return put_run(rows, item, err);
+    case LEDGER_ITEM_FINISHED:
+        return put_finish(rows, item, err);
+    case LEDGER_ITEM_HORIZON:
+        break;
+    }
+    return put_horizon(rows, item, err);
 }
 
 static void roll_back(struct ledger_rows *rows)
@@ -224,8 +290,7 @@ int ledger_rows_write(struct ledger_rows *rows, const struct ledger_item *first,
     if (r == 0 && (first == NULL || limit == 0))
         r = finish(rows, PROBE, err);
     for (const struct ledger_item *item = first; r == 0 && item != NULL && limit > 0; limit--) {
-        r = item->kind == LEDGER_ITEM_HORIZON ? put_horizon(rows, item, err)
-                                              : put_run(rows, item, err);
+        r = put(rows, item, err);
         item = item->next;
     }
     if (r == 0)
@@ -338,94 +403,11 @@ int ledger_rows_sweep(struct ledger_rows *rows, struct ledger_sweep *sweep, stru
     return found == LEDGER_SWEEP_DONE ? next_schedule(rows, sweep) : 0;
 }
 
-/* ---- reading at the start ---- */
-
-int ledger_rows_horizon(struct ledger_rows *rows, const char *schedule, const char *rule,
-                        struct wall *ret)
-{
-    sqlite3_stmt *s = rows->statements[GET_HORIZON];
-    bind_key(s, 1, schedule);
-    int code = sqlite3_step(s);
-    int r = ledger_schema_outcome(rows->db, code);
-    if (code == SQLITE_ROW) {
-        const char *kept = (const char *)sqlite3_column_text(s, 0);
-        *ret = (struct wall){sqlite3_column_int64(s, 1)};
-        r = kept != NULL && strcmp(kept, rule) == 0 ? 0 : LEDGER_OTHER_RULE;
-    } else if (r == 0) {
-        r = LEDGER_NO_HORIZON;
-    }
-    (void)sqlite3_reset(s);
-    return r;
-}
-
-int ledger_rows_recorded(struct ledger_rows *rows, const char *schedule, struct wall after,
-                         struct wall *ret_first, struct wall *ret_last)
-{
-    sqlite3_stmt *s = rows->statements[RECORDED];
-    bind_key(s, 1, schedule);
-    bind_number(s, 2, after.us);
-    int code = sqlite3_step(s);
-    int r = ledger_schema_outcome(rows->db, code);
-    if (code == SQLITE_ROW && sqlite3_column_type(s, 0) == SQLITE_INTEGER) {
-        *ret_first = (struct wall){sqlite3_column_int64(s, 0)};
-        *ret_last = (struct wall){sqlite3_column_int64(s, 1)};
-    } else if (r == 0) {
-        r = LEDGER_NO_SLOT;
-    }
-    (void)sqlite3_reset(s);
-    return r;
-}
-
-int ledger_rows_scan(struct ledger_rows *rows, const char *schedule, struct wall slot,
-                     void (*each)(void *context, const char *instance, enum ledger_state state),
-                     void *context)
-{
-    sqlite3_stmt *s = rows->statements[SCAN];
-    int code;
-    bind_key(s, 1, schedule);
-    bind_number(s, 2, slot.us);
-    bind_key(s, 3, LEDGER_WHOLE_SLOT);
-    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
-        const char *instance = (const char *)sqlite3_column_text(s, 0);
-        const char *result = (const char *)sqlite3_column_text(s, 2);
-        enum ledger_state state = LEDGER_STATE_STARTED;
-        if (sqlite3_column_int(s, 1) != 0)
-            state = result != NULL && strcmp(result, results[LEDGER_AGAIN]) == 0
-                        ? LEDGER_STATE_AGAIN
-                        : LEDGER_STATE_ENDED;
-        if (instance != NULL)
-            each(context, instance, state);
-    }
-    int r = ledger_schema_outcome(rows->db, code);
-    (void)sqlite3_reset(s);
-    return r;
-}
-
-int ledger_rows_unended(struct ledger_rows *rows,
-                        void (*each)(void *context, const char *schedule, const char *instance,
-                                     struct wall slot, int attempt),
-                        void *context)
-{
-    sqlite3_stmt *s = rows->statements[UNENDED];
-    int code;
-    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
-        const char *schedule = (const char *)sqlite3_column_text(s, 0);
-        const char *instance = (const char *)sqlite3_column_text(s, 2);
-        if (schedule != NULL && instance != NULL)
-            each(context, schedule, instance, (struct wall){sqlite3_column_int64(s, 1)},
-                 sqlite3_column_int(s, 3));
-    }
-    int r = ledger_schema_outcome(rows->db, code);
-    (void)sqlite3_reset(s);
-    return r;
-}
-
 /* ---- open and close ---- */
 
-static int prepare(struct ledger_rows *rows, const char *file, enum statement first,
-                   struct errtext *err)
+static int prepare(struct ledger_rows *rows, const char *file, struct errtext *err)
 {
-    for (int i = (int)first; i < STATEMENTS; i++) {
+    for (int i = 0; i < STATEMENTS; i++) {
         int code = sqlite3_prepare_v3(rows->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                       &rows->statements[i], NULL);
         if (code == SQLITE_OK)
@@ -446,31 +428,19 @@ void ledger_rows_close(struct ledger_rows *rows)
     free(rows);
 }
 
-static int open_from(const char *file, bool reader, struct ledger_rows **ret, struct errtext *err)
+int ledger_rows_open(const char *file, struct ledger_rows **ret, struct errtext *err)
 {
     struct ledger_rows *rows = calloc(1, sizeof *rows);
     if (rows == NULL)
         return errtext_set(err, -ENOMEM, "%s: %s", file, strerror(ENOMEM));
-    int r = reader ? ledger_schema_open_reader(file, &rows->db, err)
-                   : ledger_schema_open(file, &rows->db, err);
+    int r = ledger_schema_open(file, &rows->db, err);
     if (r == 0)
-        r = prepare(rows, file, reader ? GET_HORIZON : BEGIN, err);
+        r = prepare(rows, file, err);
     if (r < 0) {
         ledger_rows_close(rows);
         return r;
     }
-    if (!reader)
-        (void)sqlite3_wal_hook(rows->db, note_pages, rows);
+    (void)sqlite3_wal_hook(rows->db, note_pages, rows);
     *ret = rows;
     return 0;
-}
-
-int ledger_rows_open(const char *file, struct ledger_rows **ret, struct errtext *err)
-{
-    return open_from(file, false, ret, err);
-}
-
-int ledger_rows_open_reader(const char *file, struct ledger_rows **ret, struct errtext *err)
-{
-    return open_from(file, true, ret, err);
 }

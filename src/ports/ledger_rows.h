@@ -1,5 +1,5 @@
 /*
- * The ledger's rows: the statements on one connection, and the items that they write.
+ * The ledger's rows as they are written: the items, and the statements of the writing connection.
  *
  * One struct ledger_rows serves one thread at a time.
  */
@@ -18,6 +18,7 @@ struct sqlite3;
 enum ledger_item_kind {
     LEDGER_ITEM_STARTED,
     LEDGER_ITEM_ENDED,
+    LEDGER_ITEM_FINISHED,
     LEDGER_ITEM_HORIZON,
 };
 
@@ -28,6 +29,7 @@ struct ledger_item {
     int attempt;
     int outcome; /* what is answered, where `ticket` is not 0 */
     enum ledger_result result;
+    enum ledger_finish finish;
     uint64_t ticket; /* 0: nobody is told */
     int64_t task_id;
     struct wall slot;
@@ -36,6 +38,7 @@ struct ledger_item {
     const char *instance;
     const char *region;
     const char *code;
+    const char *message;
     const char *request_id;
     const char *rule; /* HORIZON */
     char bytes[];
@@ -51,10 +54,6 @@ struct ledger_item *ledger_item_of_horizon(const char *schedule, const char *rul
  * Outcomes: those of ledger_schema_open().
  */
 int ledger_rows_open(const char *file, struct ledger_rows **ret, struct errtext *err) MUST_CHECK;
-
-/* The same for horizons and scans alone, beside a writer that has the file open. */
-int ledger_rows_open_reader(const char *file, struct ledger_rows **ret,
-                            struct errtext *err) MUST_CHECK;
 void ledger_rows_close(struct ledger_rows *rows); /* NULL is fine */
 
 /*
@@ -80,24 +79,9 @@ struct ledger_sweep {
 #define LEDGER_SWEEP_DONE 1
 
 /*
- * One step of a sweep: deletes ended runs of slots before `before`, and never one of the slot of
- * its schedule's horizon or a later one, since a restart asks for those. Outcomes: 0, there is
- * more; LEDGER_SWEEP_DONE; negative.
+ * One step of a sweep: deletes ended runs of slots before `before`, and never one whose task is
+ * still watched, nor one of the slot of its schedule's horizon or a later one, since a restart asks
+ * for those. Outcomes: 0, there is more; LEDGER_SWEEP_DONE; negative.
  */
 int ledger_rows_sweep(struct ledger_rows *rows, struct ledger_sweep *sweep, struct wall before,
                       unsigned *ret_deleted) MUST_CHECK;
-
-/* As in struct ledger, from what is durable. */
-int ledger_rows_horizon(struct ledger_rows *rows, const char *schedule, const char *rule,
-                        struct wall *ret) MUST_CHECK;
-int ledger_rows_recorded(struct ledger_rows *rows, const char *schedule, struct wall after,
-                         struct wall *ret_first, struct wall *ret_last) MUST_CHECK;
-int ledger_rows_scan(struct ledger_rows *rows, const char *schedule, struct wall slot,
-                     void (*each)(void *context, const char *instance, enum ledger_state state),
-                     void *context) MUST_CHECK;
-
-/* By schedule and slot, and the whole slot before its instances. */
-int ledger_rows_unended(struct ledger_rows *rows,
-                        void (*each)(void *context, const char *schedule, const char *instance,
-                                     struct wall slot, int attempt),
-                        void *context) MUST_CHECK;

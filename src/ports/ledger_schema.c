@@ -193,7 +193,8 @@ static int look_at_shape(sqlite3 *db, const char *file, struct errtext *err)
 {
     return run(db,
                "SELECT schedule, slot, instance, region, state, attempt, first_at, started_at,"
-               " ended_at, result, task_id, code, request_id FROM runs LIMIT 0;"
+               " ended_at, result, task_id, code, request_id, message, finish, finished_at"
+               " FROM runs LIMIT 0;"
                "SELECT schedule, rule, slot FROM horizons LIMIT 0;"
                "SELECT schedule, until FROM pauses LIMIT 0;"
                "SELECT name, value FROM meta LIMIT 0;",
@@ -235,6 +236,15 @@ static const char *const steps[] = {
 
     "CREATE TABLE pauses(schedule TEXT PRIMARY KEY, until INTEGER) WITHOUT ROWID;"
     "PRAGMA user_version=2;",
+
+    /* A history of many years must not be asked for, task by task: the last day of it is. */
+    "ALTER TABLE runs ADD COLUMN message TEXT;"
+    "ALTER TABLE runs ADD COLUMN finish TEXT;"
+    "ALTER TABLE runs ADD COLUMN finished_at INTEGER;"
+    "UPDATE runs SET finish = 'open' WHERE state = 1 AND result = 'submitted' AND instance <> '*'"
+    " AND ended_at > (SELECT max(ended_at) FROM runs) - 86400000000;"
+    "CREATE INDEX runs_unfinished ON runs(slot, schedule, instance) WHERE finish = 'open';"
+    "PRAGMA user_version=3;",
 };
 
 _Static_assert(sizeof steps / sizeof steps[0] == LEDGER_SCHEMA_VERSION, "a step for each version");

@@ -8,12 +8,15 @@
  *             region, state, attempt         state 0: the attempt of that number may have left
  *             first_at, started_at, ended_at of the first attempt, of the last, of the verdict
  *             result, task_id, code, request_id; result in words: submitted, failed, ...
- *                                            instance "*": the slot itself, open until it ended
- *   pauses    schedule, until                a pause that an operator asked for
- *   meta      name, value                    "probe": written to see whether a disk is back
+ *             message                        the cloud's, of the verdict or of the task's end
+ *             finish, finished_at            of its task: open, succeeded, failed, stuck,
+ * unwatched; NULL where there is none or nobody ever asked instance "*": the slot itself, open
+ * until it ended pauses    schedule, until                a pause that an operator asked for meta
+ * name, value                    "probe": written to see whether a disk is back
  *
  * The file carries an application id and, in PRAGMA user_version, its schema's number. An older one
- * is brought forward in one transaction. Whatever is refused is left as it is: not deleted, not
+ * is brought forward in one transaction; of a file from before finish, the backups of the last day
+ * are to be watched and older ones are not. Whatever is refused is left as it is: not deleted, not
  * repaired, not checkpointed.
  */
 #pragma once
@@ -25,7 +28,7 @@
 struct sqlite3;
 
 #define LEDGER_SCHEMA_ID 0x43525342 /* "CRSB" */
-#define LEDGER_SCHEMA_VERSION 2
+#define LEDGER_SCHEMA_VERSION 3
 #define LEDGER_SCHEMA_BUSY_MS 200 /* another program may hold the file so long */
 #define LEDGER_SCHEMA_CHECK_MAX                                       \
     (16 * 1024 * 1024) /* bytes; larger files are not walked at start \

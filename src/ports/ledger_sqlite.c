@@ -10,7 +10,9 @@
  */
 #include "ports/ledger_sqlite.h"
 
+#include "engine/model.h"
 #include "ports/ledger_lock.h"
+#include "ports/ledger_reader.h"
 #include "ports/ledger_rows.h"
 #include "ports/ledger_worker.h"
 
@@ -27,7 +29,7 @@
 struct ledger_sqlite {
     struct ledger_sqlite_sink sink;
     struct ledger_worker *worker; /* NULL: ended or abandoned */
-    struct ledger_rows *reader;   /* open for READER_IDLE_MS after it was wanted */
+    struct ledger_reader *reader; /* open for READER_IDLE_MS after it was wanted */
     char *file;
     int lock;
     bool closing;
@@ -43,7 +45,7 @@ struct ledger_sqlite {
 
 static void drop_reader(struct ledger_sqlite *ledger)
 {
-    ledger_rows_close(ledger->reader);
+    ledger_reader_close(ledger->reader);
     ledger->reader = NULL;
 }
 
@@ -59,7 +61,7 @@ static int want_reader(struct ledger_sqlite *ledger)
         return 0;
     if (ledger->closing)
         return -ESHUTDOWN;
-    int r = ledger_rows_open_reader(ledger->file, &ledger->reader, NULL);
+    int r = ledger_reader_open(ledger->file, &ledger->reader, NULL);
     if (r == 0)
         r = uv_timer_start(&ledger->timer, on_read, READER_IDLE_MS, 0);
     return r;
@@ -88,7 +90,7 @@ static int port_horizon(void *context, const char *schedule, const char *rule, s
     if (r != LEDGER_NO_HORIZON)
         return r;
     r = want_reader(ledger);
-    return r < 0 ? r : ledger_rows_horizon(ledger->reader, schedule, rule, ret);
+    return r < 0 ? r : ledger_reader_horizon(ledger->reader, schedule, rule, ret);
 }
 
 static void port_set_horizon(void *context, const char *schedule, const char *rule,
@@ -106,31 +108,29 @@ static int port_recorded(void *context, const char *schedule, struct wall after,
     int r = want_reader(ledger);
     if (r < 0)
         return r;
-    return ledger_rows_recorded(ledger->reader, schedule, after, ret_first, ret_last);
+    return ledger_reader_recorded(ledger->reader, schedule, after, ret_first, ret_last);
 }
 
-static int port_unended(void *context,
-                        void (*each)(void *each_context, const char *schedule, const char *instance,
-                                     struct wall slot, int attempt),
-                        void *each_context)
+static int port_unended(void *context, ledger_row_fn each, void *each_context)
 {
     struct ledger_sqlite *ledger = context;
     int r = want_reader(ledger);
-    if (r < 0)
-        return r;
-    return ledger_rows_unended(ledger->reader, each, each_context);
+    return r < 0 ? r : ledger_reader_unended(ledger->reader, each, each_context);
 }
 
-static int port_scan(void *context, const char *schedule, struct wall slot,
-                     void (*each)(void *each_context, const char *instance,
-                                  enum ledger_state state),
+static int port_scan(void *context, const char *schedule, struct wall slot, ledger_row_fn each,
                      void *each_context)
 {
     struct ledger_sqlite *ledger = context;
     int r = want_reader(ledger);
-    if (r < 0)
-        return r;
-    return ledger_rows_scan(ledger->reader, schedule, slot, each, each_context);
+    return r < 0 ? r : ledger_reader_scan(ledger->reader, schedule, slot, each, each_context);
+}
+
+static int port_unfinished(void *context, ledger_row_fn each, void *each_context)
+{
+    struct ledger_sqlite *ledger = context;
+    int r = want_reader(ledger);
+    return r < 0 ? r : ledger_reader_unfinished(ledger->reader, each, each_context);
 }
 
 struct ledger ledger_sqlite_port(struct ledger_sqlite *ledger)
@@ -144,7 +144,14 @@ struct ledger ledger_sqlite_port(struct ledger_sqlite *ledger)
         .recorded = port_recorded,
         .unended = port_unended,
         .scan = port_scan,
+        .unfinished = port_unfinished,
     };
+}
+
+void ledger_sqlite_set_keep(struct ledger_sqlite *ledger, int64_t keep_us)
+{
+    if (ledger->worker != NULL)
+        ledger_worker_set_keep(ledger->worker, keep_us);
 }
 
 void ledger_sqlite_read_figures(struct ledger_sqlite *ledger, struct ledger_figures *ret)
@@ -256,7 +263,7 @@ static int open_all(struct ledger_sqlite *ledger, const struct ledger_sqlite_opt
         return r;
     const struct ledger_worker_options worker = {
         .file = ledger->file,
-        .keep_us = options->keep_us > 0 ? options->keep_us : LEDGER_KEEP_US,
+        .keep_us = options->keep_us > 0 ? options->keep_us : MODEL_LEDGER_KEEP_US,
         .queue_max = options->queue_max > 0 ? options->queue_max : LEDGER_QUEUE_MAX,
         .notify = notify,
         .context = ledger,
@@ -309,7 +316,8 @@ static void on_hang(uv_timer_t *timer)
     struct ledger_sqlite *ledger = timer->data;
     struct ledger_figures figures;
     ledger_worker_read_figures(ledger->worker, &figures);
-    tell_lost(ledger, figures.waiting);
+    if (figures.waiting > 0) /* else it brings a long journal home, which the next start does too */
+        tell_lost(ledger, figures.waiting);
     ledger_worker_abandon(ledger->worker);
     ledger->worker = NULL;
     close_handles(ledger);
@@ -323,6 +331,7 @@ void ledger_sqlite_close(struct ledger_sqlite *ledger, void (*done)(void *contex
     drop_reader(ledger);
     ledger_worker_stop(ledger->worker, LEDGER_CLOSE_NS);
     uint64_t ms = (uint64_t)((LEDGER_CLOSE_NS + LEDGER_HANG_NS) / (NS_PER_SECOND / 1000));
+    uv_update_time(ledger->timer.loop); /* a long turn must not be taken off our patience */
     int r = uv_timer_start(&ledger->timer, on_hang, ms, 0);
     assert(r == 0);
 }

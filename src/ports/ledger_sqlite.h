@@ -10,14 +10,16 @@
  * again every second until they are durable. append() answers -EAGAIN where the queue is full:
  * STARTED entries at three quarters of the maximum, so that verdicts find room.
  *
- * horizon(), recorded(), unended() and scan() read the disk on the loop's thread: at the start, the
- * first two also for a schedule that a reload brings, and recorded() where a horizon goes back.
+ * horizon(), recorded(), unended(), scan() and unfinished() read the disk on the loop's thread: at
+ * the start, the first two also for a schedule that a reload brings, and recorded() where a horizon
+ * goes back.
  * horizon() knows what is queued too; the others know what is durable.
  *
  * One process at a time has a state directory: a lock that ends with its holder (ledger_lock.h).
  * Runs older than `keep_us` are deleted in small steps when nothing is to be written, except those
- * that are not ended and those of a schedule's newest slot. Age is counted from the newest entry
- * that this process has written, never by a clock.
+ * that are not ended, those that were submitted and are not finished, and those of a schedule's
+ * newest slot. Age is counted from the newest entry that this process has written, never by a
+ * clock.
  */
 #pragma once
 
@@ -31,8 +33,8 @@ struct ledger_sqlite;
 struct uv_loop_s;
 
 #define LEDGER_FILE "ledger.db"
-#define LEDGER_QUEUE_MAX 65536 /* entries taken and not yet durable; some 300 bytes each */
-#define LEDGER_KEEP_US (90 * SECONDS_PER_DAY * US_PER_SECOND)
+/* Entries taken and not yet durable; some 300 bytes each. A start may tell of all that it finds. */
+#define LEDGER_QUEUE_MAX 262144
 #define LEDGER_CLOSE_NS (5 * NS_PER_SECOND) /* a failing disk is tried so long at the end */
 #define LEDGER_HANG_NS (2 * NS_PER_SECOND)  /* and a call that does not return so much longer */
 
@@ -46,7 +48,7 @@ struct ledger_sqlite_sink {
 
 struct ledger_sqlite_options {
     const char *state_dir; /* is there, and ours */
-    int64_t keep_us;       /* 0: LEDGER_KEEP_US */
+    int64_t keep_us;       /* 0: MODEL_LEDGER_KEEP_US */
     unsigned queue_max;    /* 0: LEDGER_QUEUE_MAX; at least 4 */
 };
 
@@ -63,6 +65,9 @@ int ledger_sqlite_create(struct uv_loop_s *loop, const struct ledger_sqlite_opti
 
 /* The functions for the engine. From close on they take nothing: append() answers -ESHUTDOWN. */
 struct ledger ledger_sqlite_port(struct ledger_sqlite *ledger);
+
+/* Another `keep_us`, not 0, from the next sweep on. */
+void ledger_sqlite_set_keep(struct ledger_sqlite *ledger, int64_t keep_us);
 
 struct ledger_figures {
     uint64_t commits; /* of entries */

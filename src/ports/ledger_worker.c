@@ -27,7 +27,6 @@ struct list {
 
 struct ledger_worker {
     char *file;
-    int64_t keep_us;
     unsigned queue_max;
     void (*notify)(void *context);
     void *context;
@@ -51,6 +50,7 @@ struct ledger_worker {
     struct ledger_item *late[LEDGER_LATE_CHAINS]; /* horizons beyond queue_max, by schedule */
     unsigned late_count;
     unsigned waiting; /* queue + batch */
+    int64_t keep_us;
     bool ok;
     bool failed; /* since the last news */
     bool horizon_lost;
@@ -436,6 +436,13 @@ int ledger_worker_horizon(struct ledger_worker *worker, const char *schedule, co
     }
     uv_mutex_unlock(&worker->mutex);
     return r;
+}
+
+void ledger_worker_set_keep(struct ledger_worker *worker, int64_t keep_us)
+{
+    uv_mutex_lock(&worker->mutex);
+    worker->keep_us = keep_us;
+    uv_mutex_unlock(&worker->mutex);
 }
 
 void ledger_worker_take_news(struct ledger_worker *worker, struct ledger_news *ret)

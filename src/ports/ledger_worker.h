@@ -64,6 +64,9 @@ void ledger_worker_put_horizon(struct ledger_worker *worker, struct ledger_item 
 int ledger_worker_horizon(struct ledger_worker *worker, const char *schedule, const char *rule,
                           struct wall *ret) MUST_CHECK;
 
+/* From the next sweep on. */
+void ledger_worker_set_keep(struct ledger_worker *worker, int64_t keep_us);
+
 void ledger_worker_take_news(struct ledger_worker *worker, struct ledger_news *ret);
 void ledger_worker_read_figures(struct ledger_worker *worker, struct ledger_figures *ret);
 

@@ -102,8 +102,8 @@ static void source_next(struct source *s, uint64_t number, struct transport_requ
 {
     /* The stamp moves as it would at 20 a second. */
     struct wall stamp = {STAMP + (int64_t)number * (US_PER_SECOND / 20)};
-    require(requests_backup(s->requests, s->config, s->url, s->host, &instance, &s->keys, stamp,
-                            ret, NULL)
+    require(requests_backup(s->requests, s->config, s->url, s->host, &instance, "crsbackupd:bench",
+                            &s->keys, stamp, ret, NULL)
                 == 0,
             "requests_backup");
     ret->ticket = number;

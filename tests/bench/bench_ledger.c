@@ -7,6 +7,8 @@
  *             a commit an entry would have them: the same file system, the same run
  *
  *   start     the same ledger closed and opened again, and its open runs read
+ *   history   BENCH_HISTORY runs (1,000,000) that are over, beside them 10,000 and then 100,000
+ * that are submitted and not finished: how long a start takes to read those
  *
  * It also shows what the loop's thread pays in append(), and the memory that an open ledger takes.
  * BENCH_DIRECTORY names where; a memory file system shows the program without the disk.
@@ -181,13 +183,9 @@ static void close_ledger(struct bench *bench)
     ledger_sqlite_destroy(bench->ledger);
 }
 
-static void count_unended(void *context, const char *schedule, const char *instance,
-                          struct wall slot, int attempt)
+static void count_row(void *context, const struct ledger_row *row)
 {
-    (void)schedule;
-    (void)instance;
-    (void)slot;
-    (void)attempt;
+    (void)row;
     ++*(unsigned *)context;
 }
 
@@ -198,10 +196,83 @@ static bool measure_start(struct bench *bench, const char *dir)
     if (!open_ledger(bench, dir))
         return false;
     double opened_ms = (double)(uv_hrtime() - start) / 1e6;
-    if (bench->port.unended(bench->port.context, count_unended, &open_runs) != 0)
+    if (bench->port.unended(bench->port.context, count_row, &open_runs) != 0)
         return false;
     (void)printf("start  %6u open runs: opened in %.1f ms, read in %.1f ms\n", open_runs, opened_ms,
                  (double)(uv_hrtime() - start) / 1e6 - opened_ms);
+    return true;
+}
+
+/* ---- history ---- */
+
+static void settle(struct bench *bench, unsigned most)
+{
+    struct ledger_figures figures;
+    ledger_sqlite_read_figures(bench->ledger, &figures);
+    while (figures.waiting > most) {
+        (void)usleep(1000);
+        ledger_sqlite_read_figures(bench->ledger, &figures);
+    }
+}
+
+/* A run of a slot of 1,000, submitted, and finished or not. */
+static void put_run(struct bench *bench, unsigned number, bool finished)
+{
+    char id[32];
+    const struct wall slot = wall_from_seconds(1795564800 - 1000 * 3600 + number / 1000 * 3600);
+    (void)snprintf(id, sizeof id, "crs-%04u", number % 1000);
+    struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = finished ? "nightly" : "hourly",
+        .instance = id,
+        .region = "ap-guangzhou",
+        .slot = slot,
+        .attempt = 1,
+        .result = LEDGER_SUBMITTED,
+        .task_id = 6954227 + number,
+        .request_id = "4daddc97-0005-45d8-b5b8-38514ec1e97c",
+        .at = slot,
+    };
+    bench->failed += bench->port.append(bench->port.context, &entry) != 0;
+    entry.kind = LEDGER_FINISHED;
+    entry.finish = LEDGER_SUCCEEDED;
+    if (finished)
+        bench->failed += bench->port.append(bench->port.context, &entry) != 0;
+    if (number % 1000 == 0)
+        settle(bench, 50000);
+}
+
+static bool measure_unfinished(struct bench *bench, const char *dir)
+{
+    unsigned runs = 0;
+    close_ledger(bench);
+    uint64_t start = uv_hrtime();
+    if (!open_ledger(bench, dir))
+        return false;
+    double opened_ms = (double)(uv_hrtime() - start) / 1e6;
+    if (bench->port.unfinished(bench->port.context, count_row, &runs) != 0)
+        return false;
+    (void)printf("history %6u unfinished: opened in %.1f ms, read in %.1f ms\n", runs, opened_ms,
+                 (double)(uv_hrtime() - start) / 1e6 - opened_ms);
+    return true;
+}
+
+/* `dir` has an open ledger, before and after. */
+static bool measure_history(struct bench *bench, const char *dir)
+{
+    static const unsigned open_runs[] = {10000, 100000};
+    const char *wanted = getenv("BENCH_HISTORY");
+    unsigned long runs = wanted == NULL ? 1000000 : strtoul(wanted, NULL, 10);
+    unsigned put = 0;
+    for (unsigned i = 0; i < runs; i++)
+        put_run(bench, i, true);
+    for (size_t i = 0; i < sizeof open_runs / sizeof open_runs[0]; i++) {
+        for (; put < open_runs[i]; put++)
+            put_run(bench, put, false);
+        settle(bench, 0);
+        if (!measure_unfinished(bench, dir))
+            return false;
+    }
     return true;
 }
 
@@ -245,7 +316,7 @@ int main(void)
     double alone = measure_alone(&bench);
     (void)printf("group commit: %.0f times the entries a second\n", bulk / alone);
     close_ledger(&bench);
-    bool started = measure_start(&bench, dir);
+    bool started = measure_start(&bench, dir) && measure_history(&bench, dir);
     if (started)
         close_ledger(&bench);
     (void)uv_loop_close(&bench.loop);

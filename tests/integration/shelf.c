@@ -143,6 +143,26 @@ int shelf_end(struct shelf *shelf, const char *instance, int64_t slot, enum ledg
     return shelf->port.append(shelf->port.context, &entry);
 }
 
+int shelf_finish_task(struct shelf *shelf, const char *instance, int64_t slot, int attempt,
+                      enum ledger_finish finish)
+{
+    const bool failed = finish == LEDGER_TASK_FAILED;
+    const struct ledger_entry entry = {
+        .kind = LEDGER_FINISHED,
+        .schedule = "nightly",
+        .instance = instance,
+        .region = "ap-guangzhou",
+        .slot = wall_from_seconds(slot),
+        .attempt = attempt,
+        .finish = finish,
+        .code = failed ? "failed" : "",
+        .message = failed ? "no space" : "",
+        .request_id = "",
+        .at = wall_from_seconds(slot + 300),
+    };
+    return shelf->port.append(shelf->port.context, &entry);
+}
+
 /* ---- waiting ---- */
 
 static void on_time(uv_timer_t *timer)
@@ -204,7 +224,8 @@ void shelf_run(struct shelf *shelf, unsigned ms)
 static sqlite3 *look(const struct shelf *shelf)
 {
     sqlite3 *db = NULL;
-    assert_int_equal(sqlite3_open_v2(shelf->file, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    assert_int_equal(sqlite3_open_v2(shelf->file, &db, flags, NULL), SQLITE_OK);
     (void)sqlite3_busy_timeout(db, 2000);
     return db;
 }
@@ -228,6 +249,51 @@ void shelf_exec(const struct shelf *shelf, const char *sql)
     if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+void shelf_drop_journals(const struct shelf *shelf)
+{
+    static const char *const endings[] = {"-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        char path[192];
+        (void)snprintf(path, sizeof path, "%s%s", shelf->file, endings[i]);
+        (void)unlink(path);
+    }
+}
+
+void shelf_make_old(struct shelf *shelf, int version)
+{
+    shelf_drop_journals(shelf);
+    (void)unlink(shelf->file);
+    shelf_exec(shelf,
+               "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+               "CREATE TABLE horizons(schedule TEXT PRIMARY KEY, rule TEXT NOT NULL, slot INTEGER "
+               "NOT NULL)"
+               " WITHOUT ROWID;"
+               "CREATE TABLE runs("
+               " schedule TEXT NOT NULL, slot INTEGER NOT NULL, instance TEXT NOT NULL,"
+               " region TEXT, state INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+               " first_at INTEGER, started_at INTEGER, ended_at INTEGER,"
+               " result TEXT, task_id INTEGER, code TEXT, request_id TEXT,"
+               " PRIMARY KEY(schedule, slot, instance)) WITHOUT ROWID;"
+               "CREATE INDEX runs_of_instance ON runs(instance, slot);"
+               "CREATE INDEX runs_open ON runs(schedule, slot) WHERE state = 0;"
+               "PRAGMA application_id=1129468738; PRAGMA user_version=1;"
+               "INSERT INTO horizons VALUES('nightly', 'rule', 1795564800000000);"
+               "WITH d(i, ago) AS (VALUES(1, 0), (2, 3600), (3, 86399), (4, 86400), (5, 90000), "
+               "(6, 999999))"
+               " INSERT INTO runs SELECT 'nightly', (1795564800 - ago) * 1000000, 'crs-' || i, "
+               "'ap-x', 1, 1,"
+               " 0, 0, (1795564802 - ago) * 1000000, 'submitted', i, NULL, 'r' FROM d;"
+               "INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result) VALUES"
+               " ('nightly', 1795564800000000, '*', 1, 0, 1795564801000000, 'submitted'),"
+               " ('nightly', 1795564800000000, 'crs-7', 1, 1, 1795564801000000, 'failed'),"
+               " ('nightly', 1795564800000000, 'crs-8', 1, 1, 1795564801000000, 'again'),"
+               " ('nightly', 1795564800000000, 'crs-9', 0, 1, NULL, NULL);");
+    if (version == 2)
+        shelf_exec(shelf,
+                   "CREATE TABLE pauses(schedule TEXT PRIMARY KEY, until INTEGER) WITHOUT ROWID;"
+                   "INSERT INTO pauses VALUES('nightly', 5); PRAGMA user_version=2;");
 }
 
 struct ledger_figures shelf_figures(struct shelf *shelf)

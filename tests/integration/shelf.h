@@ -48,6 +48,8 @@ void shelf_close(struct shelf *shelf); /* the whole of it */
 /* Entries of the schedule "nightly" in a slot of so many seconds. */
 int shelf_start(struct shelf *shelf, uint64_t ticket, const char *instance, int64_t slot);
 int shelf_end(struct shelf *shelf, const char *instance, int64_t slot, enum ledger_result result);
+int shelf_finish_task(struct shelf *shelf, const char *instance, int64_t slot, int attempt,
+                      enum ledger_finish finish);
 
 /* Runs the loop until so many answers or states were told, or the time is over (false). */
 bool shelf_wait_told(struct shelf *shelf, size_t count, unsigned ms);
@@ -58,6 +60,14 @@ void shelf_run(struct shelf *shelf, unsigned ms);
 /* A number out of the file, by a statement. */
 int64_t shelf_ask(const struct shelf *shelf, const char *sql);
 void shelf_exec(const struct shelf *shelf, const char *sql);
+
+void shelf_drop_journals(const struct shelf *shelf);
+
+/*
+ * A file as versions 1 and 2 made it: six submitted runs, three of them a day or more older than
+ * the newest entry, a whole slot, and three that ended otherwise or not at all.
+ */
+void shelf_make_old(struct shelf *shelf, int version);
 
 struct ledger_figures shelf_figures(struct shelf *shelf);
 

@@ -47,51 +47,54 @@ static int get_horizon(struct shelf *shelf, const char *schedule, const char *ru
 /* ---- what goes in comes out ---- */
 
 struct seen {
-    char ids[16][64];
     char schedules[16][64];
-    enum ledger_state states[16];
-    int attempts[16];
-    int64_t slots[16];
+    char ids[16][64];
+    char regions[16][64];
+    struct ledger_row rows[16]; /* but for their texts */
     size_t count;
 };
 
-static void see_state(void *context, const char *instance, enum ledger_state state)
+static void see(void *context, const struct ledger_row *row)
 {
     struct seen *seen = context;
     assert_true(seen->count < COUNT(seen->ids));
-    (void)snprintf(seen->ids[seen->count], sizeof seen->ids[0], "%s", instance);
-    seen->states[seen->count++] = state;
+    (void)snprintf(seen->schedules[seen->count], sizeof seen->schedules[0], "%s", row->schedule);
+    (void)snprintf(seen->ids[seen->count], sizeof seen->ids[0], "%s", row->instance);
+    (void)snprintf(seen->regions[seen->count], sizeof seen->regions[0], "%s", row->region);
+    seen->rows[seen->count++] = *row;
 }
 
-static void see_unended(void *context, const char *schedule, const char *instance, struct wall slot,
-                        int attempt)
+static struct seen unfinished(struct shelf *shelf)
 {
-    struct seen *seen = context;
-    assert_true(seen->count < COUNT(seen->ids));
-    (void)snprintf(seen->schedules[seen->count], sizeof seen->schedules[0], "%s", schedule);
-    (void)snprintf(seen->ids[seen->count], sizeof seen->ids[0], "%s", instance);
-    seen->slots[seen->count] = wall_seconds(slot);
-    seen->attempts[seen->count++] = attempt;
+    struct seen seen = {.count = 0};
+    assert_int_equal(shelf->port.unfinished(shelf->port.context, see, &seen), 0);
+    return seen;
 }
 
 static void check_kept(struct shelf *shelf)
 {
     struct seen seen = {.count = 0};
-    assert_int_equal(
-        shelf->port.scan(shelf->port.context, "nightly", wall_from_seconds(SLOT), see_state, &seen),
-        0);
+    const struct wall slot = wall_from_seconds(SLOT);
+    assert_int_equal(shelf->port.scan(shelf->port.context, "nightly", slot, see, &seen), 0);
     assert_int_equal(seen.count, 3);
+    assert_string_equal(seen.schedules[0], "nightly");
     assert_string_equal(seen.ids[0], "crs-a");
-    assert_int_equal(seen.states[0], LEDGER_STATE_ENDED);
+    assert_string_equal(seen.regions[0], "ap-guangzhou");
+    assert_int_equal(seen.rows[0].state, LEDGER_STATE_ENDED);
+    assert_int_equal(seen.rows[0].slot.us, slot.us);
+    assert_int_equal(seen.rows[0].attempt, 1);
+    assert_int_equal(seen.rows[0].started_at.us, slot.us + US_PER_SECOND);
+    assert_int_equal(seen.rows[0].ended_at.us, slot.us + 2 * US_PER_SECOND);
+    assert_int_equal(seen.rows[0].task_id, 6954227);
     assert_string_equal(seen.ids[1], "crs-b");
-    assert_int_equal(seen.states[1], LEDGER_STATE_STARTED);
+    assert_int_equal(seen.rows[1].state, LEDGER_STATE_STARTED);
+    assert_int_equal(seen.rows[1].ended_at.us, 0);
+    assert_int_equal(seen.rows[1].task_id, 0);
     assert_string_equal(seen.ids[2], "crs-c");
-    assert_int_equal(seen.states[2], LEDGER_STATE_AGAIN);
+    assert_int_equal(seen.rows[2].state, LEDGER_STATE_AGAIN);
 
     seen.count = 0;
-    assert_int_equal(
-        shelf->port.scan(shelf->port.context, "weekly", wall_from_seconds(SLOT), see_state, &seen),
-        0);
+    assert_int_equal(shelf->port.scan(shelf->port.context, "weekly", slot, see, &seen), 0);
     assert_int_equal(seen.count, 0);
 
     struct wall first = {-1};
@@ -99,20 +102,28 @@ static void check_kept(struct shelf *shelf)
     int (*recorded)(void *, const char *, struct wall, struct wall *, struct wall *) =
         shelf->port.recorded;
     void *context = shelf->port.context;
-    const struct wall slot = wall_from_seconds(SLOT);
     assert_int_equal(recorded(context, "nightly", wall_add_us(slot, -1), &first, &last), 0);
     assert_int_equal(first.us, slot.us);
     assert_int_equal(last.us, slot.us);
     assert_int_equal(recorded(context, "nightly", slot, &first, &last), LEDGER_NO_SLOT);
     assert_int_equal(recorded(context, "weekly", (struct wall){0}, &first, &last), LEDGER_NO_SLOT);
 
-    assert_int_equal(shelf->port.unended(shelf->port.context, see_unended, &seen), 0);
+    assert_int_equal(shelf->port.unended(shelf->port.context, see, &seen), 0);
     assert_int_equal(seen.count, 2);
     assert_string_equal(seen.ids[0], LEDGER_WHOLE_SLOT);
     assert_string_equal(seen.ids[1], "crs-b");
     assert_string_equal(seen.schedules[1], "nightly");
-    assert_int_equal(seen.slots[1], SLOT);
-    assert_int_equal(seen.attempts[1], 1);
+    assert_string_equal(seen.regions[0], "");
+    assert_string_equal(seen.regions[1], "ap-guangzhou");
+    assert_int_equal(seen.rows[1].slot.us, slot.us);
+    assert_int_equal(seen.rows[1].attempt, 1);
+    assert_int_equal(seen.rows[1].started_at.us, slot.us + US_PER_SECOND);
+    assert_int_equal(seen.rows[1].state, LEDGER_STATE_STARTED);
+
+    seen = unfinished(shelf);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.ids[0], "crs-a");
+    assert_int_equal(seen.rows[0].task_id, 6954227);
 }
 
 static void test_round_trip(void **state)
@@ -121,7 +132,13 @@ static void test_round_trip(void **state)
     assert_int_equal(shelf_open(shelf), 0);
     assert_string_equal(shelf->warning.text, "");
     assert_true(shelf->port.durable);
-    assert_int_equal(shelf_start(shelf, 0, LEDGER_WHOLE_SLOT, SLOT), 0);
+    const struct ledger_entry whole = {.kind = LEDGER_STARTED,
+                                       .schedule = "nightly",
+                                       .instance = LEDGER_WHOLE_SLOT,
+                                       .region = "",
+                                       .slot = wall_from_seconds(SLOT),
+                                       .at = wall_from_seconds(SLOT)};
+    assert_int_equal(shelf->port.append(shelf->port.context, &whole), 0);
     set_horizon(shelf, "nightly", RULE, SLOT);
     assert_int_equal(shelf_start(shelf, 11, "crs-a", SLOT), 0);
     assert_int_equal(shelf_start(shelf, 12, "crs-b", SLOT), 0);
@@ -197,6 +214,180 @@ static void test_second_attempt(void **state)
                                       " AND first_at IS NULL AND region IS NULL"),
                      1);
     assert_int_equal(shelf->told_count, 2);
+}
+
+/* ---- what becomes of a task ---- */
+
+static void count_is(struct shelf *shelf, int64_t count, const char *where)
+{
+    char sql[256];
+    assert_true(shelf_wait_idle(shelf, 10000));
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM runs WHERE %s", where);
+    assert_int_equal(shelf_ask(shelf, sql), count);
+}
+
+static void test_finish(void **state)
+{
+    static const struct {
+        enum ledger_finish finish;
+        const char *kept;
+    } rows[] = {
+        {LEDGER_SUCCEEDED, "finish = 'succeeded' AND code IS NULL AND message IS NULL"},
+        {LEDGER_TASK_FAILED, "finish = 'failed' AND code = 'failed' AND message = 'no space'"},
+        {LEDGER_STUCK, "finish = 'stuck' AND code IS NULL"},
+        {LEDGER_UNWATCHED, "finish = 'unwatched' AND code IS NULL"},
+    };
+    struct shelf *shelf = *state;
+    assert_int_equal(shelf_open(shelf), 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const int64_t slot = SLOT + (int64_t)i;
+        assert_int_equal(shelf_start(shelf, 1, "crs-a", slot), 0);
+        assert_int_equal(shelf_end(shelf, "crs-a", slot, LEDGER_SUBMITTED), 0);
+        assert_true(shelf_wait_idle(shelf, 10000));
+        assert_int_equal(unfinished(shelf).count, 1);
+        assert_int_equal(shelf_finish_task(shelf, "crs-a", slot, 1, rows[i].finish), 0);
+        count_is(shelf, 1, rows[i].kept);
+        assert_int_equal(unfinished(shelf).count, 0);
+    }
+    /* The verdict stays beside it. */
+    count_is(shelf, COUNT(rows),
+             "state = 1 AND result = 'submitted' AND task_id = 6954227"
+             " AND request_id = '4daddc97-0005-45d8-b5b8-38514ec1e97c'"
+             " AND finished_at - ended_at = 298000000");
+    shelf_close(shelf);
+    assert_int_equal(shelf_open(shelf), 0);
+    assert_int_equal(unfinished(shelf).count, 0);
+    count_is(shelf, 1, "finish = 'stuck'");
+}
+
+/* Where there is no such task, or no longer, its end changes nothing. */
+static void test_finish_of_no_run(void **state)
+{
+    static const enum ledger_result results[] = {LEDGER_FAILED, LEDGER_UNKNOWN, LEDGER_SKIPPED,
+                                                 LEDGER_MISSED, LEDGER_AGAIN};
+    struct shelf *shelf = *state;
+    assert_int_equal(shelf_open(shelf), 0);
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_SUCCEEDED), 0);
+    count_is(shelf, 0, "1");
+    assert_int_equal(shelf_start(shelf, 1, "crs-a", SLOT), 0);
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_TASK_FAILED), 0);
+    count_is(shelf, 1, "state = 0 AND finish IS NULL AND code IS NULL AND finished_at IS NULL");
+    for (size_t i = 0; i < COUNT(results); i++) {
+        assert_int_equal(shelf_end(shelf, "crs-a", SLOT, results[i]), 0);
+        assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_TASK_FAILED), 0);
+        count_is(shelf, 1, "state = 1 AND finish IS NULL AND code IS NULL");
+        assert_int_equal(unfinished(shelf).count, 0);
+    }
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT, LEDGER_SUBMITTED), 0);
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 2, LEDGER_TASK_FAILED), 0);
+    count_is(shelf, 1, "result = 'submitted' AND finish = 'open' AND code IS NULL");
+    /* A whole slot has ended where its members have, and is no task. */
+    assert_int_equal(shelf_end(shelf, LEDGER_WHOLE_SLOT, SLOT, LEDGER_SUBMITTED), 0);
+    assert_int_equal(shelf_finish_task(shelf, LEDGER_WHOLE_SLOT, SLOT, 1, LEDGER_STUCK), 0);
+    count_is(shelf, 1, "instance = '*' AND finish IS NULL");
+    assert_int_equal(unfinished(shelf).count, 1);
+}
+
+static void test_attempt_after_finish(void **state)
+{
+    struct shelf *shelf = *state;
+    assert_int_equal(shelf_open(shelf), 0);
+    assert_int_equal(shelf_start(shelf, 1, "crs-a", SLOT), 0);
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT, LEDGER_SUBMITTED), 0);
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_TASK_FAILED), 0);
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT, LEDGER_AGAIN), 0);
+    count_is(shelf, 1, "result = 'again' AND finish IS NULL AND finished_at IS NULL");
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT, LEDGER_SUBMITTED), 0);
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_TASK_FAILED), 0);
+    assert_int_equal(shelf_start(shelf, 2, "crs-a", SLOT), 0);
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_SUCCEEDED), 0); /* late */
+    count_is(shelf, 1,
+             "state = 0 AND finish IS NULL AND finished_at IS NULL AND code IS NULL"
+             " AND message IS NULL AND task_id IS NULL");
+    assert_int_equal(unfinished(shelf).count, 0);
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT, LEDGER_SUBMITTED), 0);
+    count_is(shelf, 1, "finish = 'open'");
+    assert_int_equal(unfinished(shelf).count, 1);
+}
+
+/* A backup whose task is not known is not finished, and its task may become known by its end. */
+static void test_finish_without_task(void **state)
+{
+    struct shelf *shelf = *state;
+    struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = "nightly",
+        .instance = "crs-a",
+        .region = "ap-guangzhou",
+        .slot = wall_from_seconds(SLOT),
+        .attempt = 3,
+        .result = LEDGER_SUBMITTED,
+        .code = "InternalError",
+        .message = "it was there after all",
+        .at = wall_from_seconds(SLOT + 2),
+    };
+    assert_int_equal(shelf_open(shelf), 0);
+    assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
+    count_is(shelf, 1,
+             "task_id IS NULL AND code = 'InternalError' AND message = 'it was there after all'");
+    struct seen seen = unfinished(shelf);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.rows[0].task_id, 0);
+    assert_int_equal(seen.rows[0].attempt, 3);
+    assert_int_equal(seen.rows[0].started_at.us, 0);
+    entry.kind = LEDGER_FINISHED;
+    entry.finish = LEDGER_SUCCEEDED;
+    entry.task_id = 77;
+    entry.code = "";
+    entry.message = "";
+    assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
+    count_is(shelf, 1, "task_id = 77 AND finish = 'succeeded' AND message IS NULL");
+}
+
+static void test_unfinished_order(void **state)
+{
+    static const struct {
+        const char *instance;
+        int64_t slot;
+    } put[] = {{"crs-b", SLOT + 5}, {"crs-a", SLOT + 9}, {"crs-z", SLOT}, {"crs-a", SLOT + 5}};
+    static const size_t order[] = {2, 3, 0, 1};
+    struct shelf *shelf = *state;
+    assert_int_equal(shelf_open(shelf), 0);
+    for (size_t i = 0; i < COUNT(put); i++)
+        assert_int_equal(shelf_end(shelf, put[i].instance, put[i].slot, LEDGER_SUBMITTED), 0);
+    assert_true(shelf_wait_idle(shelf, 10000));
+    struct seen seen = unfinished(shelf);
+    assert_int_equal(seen.count, COUNT(put));
+    for (size_t i = 0; i < COUNT(put); i++) {
+        assert_string_equal(seen.ids[i], put[order[i]].instance);
+        assert_int_equal(seen.rows[i].slot.us, wall_from_seconds(put[order[i]].slot).us);
+        assert_int_equal(seen.rows[i].state, LEDGER_STATE_ENDED);
+    }
+}
+
+/* A start may tell of the end of more runs than a queue of requests would ever hold. */
+static void test_many_finish_at_once(void **state)
+{
+    struct shelf *shelf = *state;
+    char sql[512];
+    char id[32];
+    const int many = 200000;
+    assert_int_equal(shelf_open(shelf), 0);
+    shelf_close(shelf);
+    (void)snprintf(sql, sizeof sql,
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+                   " INSERT INTO runs(schedule, slot, instance, state, attempt, result, finish)"
+                   " SELECT 'nightly', %lld * 1000000, printf('crs-%%08d', i), 1, 1, 'submitted',"
+                   " 'open' FROM n",
+                   many, (long long)SLOT);
+    shelf_exec(shelf, sql);
+    assert_int_equal(shelf_open(shelf), 0);
+    for (int i = 1; i <= many; i++) {
+        (void)snprintf(id, sizeof id, "crs-%08d", i);
+        assert_int_equal(shelf_finish_task(shelf, id, SLOT, 1, LEDGER_UNWATCHED), 0);
+    }
+    assert_true(shelf_wait_idle(shelf, 120000));
+    assert_int_equal(unfinished(shelf).count, 0);
 }
 
 static void test_horizon(void **state)
@@ -328,6 +519,45 @@ static void test_append_after_close(void **state)
 
 #define DAY ((int64_t)86400)
 
+/* What is old and still watched stays till it is finished. */
+static void test_retention_of_unfinished(void **state)
+{
+    struct shelf *shelf = *state;
+    assert_int_equal(
+        shelf_open_with(shelf, (struct ledger_sqlite_options){.keep_us = DAY * US_PER_SECOND}), 0);
+    for (int64_t i = 0; i < 3; i++)
+        assert_int_equal(shelf_end(shelf, "crs-a", SLOT + i, LEDGER_SUBMITTED), 0);
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_SUCCEEDED), 0);
+    assert_int_equal(shelf_end(shelf, "crs-new", SLOT + 2 * DAY, LEDGER_MISSED), 0);
+    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 1; i++)
+        shelf_run(shelf, 10);
+    shelf_run(shelf, 300);
+    assert_int_equal(shelf_figures(shelf).swept, 1);
+    count_is(shelf, 2, "instance = 'crs-a' AND finish = 'open'");
+    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT + 1, 1, LEDGER_STUCK), 0);
+    assert_int_equal(shelf_end(shelf, "crs-new", SLOT + 3 * DAY, LEDGER_MISSED), 0);
+    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 2; i++)
+        shelf_run(shelf, 10);
+    count_is(shelf, 1, "instance = 'crs-a' AND finish = 'open'");
+}
+
+/* A reload's age holds from the next sweep on. */
+static void test_retention_changes(void **state)
+{
+    struct shelf *shelf = *state;
+    assert_int_equal(shelf_open(shelf), 0);
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT, LEDGER_MISSED), 0);
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT + 2 * DAY, LEDGER_MISSED), 0);
+    assert_true(shelf_wait_idle(shelf, 10000));
+    shelf_run(shelf, 300);
+    assert_int_equal(shelf_figures(shelf).swept, 0);
+    ledger_sqlite_set_keep(shelf->ledger, DAY * US_PER_SECOND);
+    assert_int_equal(shelf_end(shelf, "crs-a", SLOT + 2 * DAY + 7200, LEDGER_MISSED), 0);
+    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 1; i++)
+        shelf_run(shelf, 10);
+    assert_int_equal(shelf_figures(shelf).swept, 1);
+}
+
 static void test_retention(void **state)
 {
     struct shelf *shelf = *state;
@@ -453,12 +683,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_attempt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_finish, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_finish_of_no_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_attempt_after_finish, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_finish_without_task, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_unfinished_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_finish_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_horizon, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_group_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queue_max, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_writes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_append_after_close, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_retention_of_unfinished, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_retention_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_holder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_dies_with_holder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_modes, set_up, tear_down),

@@ -127,6 +127,42 @@ static void test_open_again(void **state)
         }
 }
 
+/* The older version's file, or this one's, and all that was in it: nothing in between. */
+static void test_migration(void **state)
+{
+    static const enum fault_kind kinds[] = {FAULT_IO, FAULT_FULL};
+    struct shelf *shelf = *state;
+    unsigned left_old = 0;
+    unsigned migrated = 0;
+    for (size_t k = 0; k < COUNT(kinds); k++)
+        for (unsigned nth = 1;; nth += k == 0 ? 1 : 3) {
+            assert_true(nth < CALLS_MAX);
+            shelf_make_old(shelf, 2);
+            fault_vfs_arm(kinds[k], nth, false);
+            int r = shelf_open(shelf);
+            unsigned calls = fault_vfs_calls();
+            fault_vfs_disarm();
+            if (r == 0)
+                shelf_close(shelf);
+            int64_t version = shelf_ask(shelf, "PRAGMA user_version");
+            assert_true(version == 3 || (version == 2 && r < 0));
+            assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM pragma_table_info('runs')"),
+                             version == 2 ? 13 : 16);
+            assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs"), 10);
+            assert_int_equal(shelf_open(shelf), 0);
+            shelf_close(shelf);
+            assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE finish = 'open'"),
+                             3);
+            left_old += version == 2 ? 1 : 0;
+            migrated += version == 3 ? 1 : 0;
+            if (calls < nth)
+                break;
+        }
+    print_message("%u faults left the older file, %u met none or came too late\n", left_old,
+                  migrated);
+    assert_true(left_old > 20);
+}
+
 static void test_open_memory(void **state)
 {
     struct shelf *shelf = *state;
@@ -437,6 +473,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_open_io, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_migration, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_io, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_full, set_up, tear_down),

@@ -42,16 +42,6 @@ static void spill(const char *path, const unsigned char *at, size_t length)
     assert_int_equal(fclose(file), 0);
 }
 
-static void drop_journals(const struct shelf *shelf)
-{
-    static const char *const endings[] = {"-wal", "-shm", "-journal"};
-    for (size_t i = 0; i < COUNT(endings); i++) {
-        char path[192];
-        (void)snprintf(path, sizeof path, "%s%s", shelf->file, endings[i]);
-        (void)unlink(path);
-    }
-}
-
 /* A ledger with 200 runs and a horizon, closed. */
 static struct bytes make_good(struct shelf *shelf)
 {
@@ -66,20 +56,9 @@ static struct bytes make_good(struct shelf *shelf)
     return slurp(shelf->file);
 }
 
-static void ignore_state(void *context, const char *instance, enum ledger_state state)
+static void count_row(void *context, const struct ledger_row *row)
 {
-    (void)instance;
-    (void)state;
-    ++*(unsigned *)context;
-}
-
-static void ignore_unended(void *context, const char *schedule, const char *instance,
-                           struct wall slot, int attempt)
-{
-    (void)schedule;
-    (void)instance;
-    (void)slot;
-    (void)attempt;
+    (void)row;
     ++*(unsigned *)context;
 }
 
@@ -88,9 +67,10 @@ static void use(struct shelf *shelf)
     unsigned count = 0;
     struct wall slot;
     (void)!shelf->port.horizon(shelf->port.context, "nightly", "rule", &slot);
-    (void)!shelf->port.scan(shelf->port.context, "nightly", wall_from_seconds(SLOT), ignore_state,
+    (void)!shelf->port.scan(shelf->port.context, "nightly", wall_from_seconds(SLOT), count_row,
                             &count);
-    (void)!shelf->port.unended(shelf->port.context, ignore_unended, &count);
+    (void)!shelf->port.unended(shelf->port.context, count_row, &count);
+    (void)!shelf->port.unfinished(shelf->port.context, count_row, &count);
     assert_true(count <= 1000);
     assert_int_equal(shelf_start(shelf, 1, "crs-x", SLOT), 0);
     assert_true(shelf_wait_told(shelf, 1, 10000));
@@ -99,7 +79,7 @@ static void use(struct shelf *shelf)
 /* Opens a damaged file: whichever way it goes, it is there afterwards, untouched if refused. */
 static bool try_damaged(struct shelf *shelf, const unsigned char *at, size_t length)
 {
-    drop_journals(shelf);
+    shelf_drop_journals(shelf);
     spill(shelf->file, at, length);
     int r = shelf_open(shelf);
     if (r == 0) {
@@ -196,7 +176,7 @@ static void test_journals(void **state)
     char path[192];
     uint64_t seed = 3;
     for (int i = 0; i < 20; i++) {
-        drop_journals(shelf);
+        shelf_drop_journals(shelf);
         spill(shelf->file, good.at, good.length);
         for (size_t j = 0; j < sizeof garbage; j++)
             garbage[j] = (unsigned char)shelf_random(&seed);
@@ -222,18 +202,19 @@ static void test_not_a_ledger(void **state)
         {"PRAGMA application_id = 7; PRAGMA user_version = 2", -EBADMSG, "not a ledger"},
         {"PRAGMA application_id = 1129468738", -EBADMSG, "not a ledger"},
         {"PRAGMA application_id = 1129468738; PRAGMA user_version = -1", -EBADMSG, "not a ledger"},
-        {"PRAGMA application_id = 1129468738; PRAGMA user_version = 3", -ENOTSUP, "newer"},
+        {"PRAGMA application_id = 1129468738; PRAGMA user_version = 4", -ENOTSUP, "newer"},
         {"PRAGMA application_id = 1129468738; PRAGMA user_version = 2147483647", -ENOTSUP, "newer"},
         {"PRAGMA application_id = 1129468738; PRAGMA user_version = 2", -EBADMSG, "move it"},
+        {"PRAGMA application_id = 1129468738; PRAGMA user_version = 3", -EBADMSG, "move it"},
         {"PRAGMA application_id = 1129468738; PRAGMA user_version = 1; CREATE TABLE pauses(x)",
          -EBADMSG, "move it"},
-        {"PRAGMA application_id = 1129468738; PRAGMA user_version = 2;"
+        {"PRAGMA application_id = 1129468738; PRAGMA user_version = 3;"
          "CREATE VIEW runs AS SELECT 1; CREATE TABLE meta(name); CREATE TABLE horizons(schedule)",
          -EBADMSG, "move it"},
     };
     struct shelf *shelf = *state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        drop_journals(shelf);
+        shelf_drop_journals(shelf);
         spill(shelf->file, (const unsigned char *)"", 0);
         shelf_exec(shelf, rows[i].sql);
         int64_t version = shelf_ask(shelf, "PRAGMA user_version");
@@ -253,7 +234,7 @@ static void test_newer_with_journal(void **state)
     char journal[192];
     (void)snprintf(journal, sizeof journal, "%s-wal", shelf->file);
     assert_int_equal(shelf_open(shelf), 0);
-    shelf_exec(shelf, "PRAGMA user_version = 3");
+    shelf_exec(shelf, "PRAGMA user_version = 4");
     assert_int_equal(shelf_start(shelf, 1, "crs-a", SLOT), 0);
     assert_true(shelf_wait_told(shelf, 1, 10000));
     struct bytes file = slurp(shelf->file);
@@ -278,15 +259,46 @@ static void test_newer_with_journal(void **state)
 static void test_migrates(void **state)
 {
     struct shelf *shelf = *state;
-    free(make_good(shelf).at);
-    shelf_exec(shelf, "DROP TABLE pauses; PRAGMA user_version = 1");
+    for (int version = 1; version <= 2; version++) {
+        shelf_make_old(shelf, version);
+        assert_int_equal(shelf_open(shelf), 0);
+        unsigned unfinished = 0;
+        assert_int_equal(shelf->port.unfinished(shelf->port.context, count_row, &unfinished), 0);
+        assert_int_equal(unfinished, 3); /* those of its last day */
+        use(shelf);
+        shelf_close(shelf);
+        assert_int_equal(shelf_ask(shelf, "PRAGMA user_version"), 3);
+        assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM pauses"), version - 1);
+        assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs"), 11);
+        assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE task_id > 0"), 6);
+        assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE finish IS NOT NULL"), 3);
+        assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM horizons"), 1);
+        assert_int_equal(shelf_open(shelf), 0); /* and it is one of ours */
+        shelf_close(shelf);
+    }
+}
+
+/* A step that fails in its middle leaves the older file, which its own version opens again. */
+static void test_migration_fails(void **state)
+{
+    struct shelf *shelf = *state;
+    shelf_make_old(shelf, 2);
+    shelf_exec(shelf, "CREATE TABLE runs_unfinished(x)"); /* the name of the step's last part */
+    struct bytes before = slurp(shelf->file);
+    assert_int_equal(shelf_open(shelf), -EBADMSG);
+    assert_non_null(strstr(shelf->err.text, shelf->file));
+    struct bytes after = slurp(shelf->file);
+    assert_int_equal(before.length, after.length);
+    assert_memory_equal(before.at + 100, after.at + 100, before.length - 100);
+    assert_int_equal(shelf_ask(shelf, "PRAGMA user_version"), 2);
+    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM pragma_table_info('runs')"), 13);
+    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE result = 'submitted'"), 7);
+    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM pauses"), 1);
+    shelf_exec(shelf, "DROP TABLE runs_unfinished");
     assert_int_equal(shelf_open(shelf), 0);
     use(shelf);
-    shelf_close(shelf);
-    assert_int_equal(shelf_ask(shelf, "PRAGMA user_version"), 2);
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM pauses"), 0);
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs"), 201);
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM horizons"), 1);
+    free(before.at);
+    free(after.at);
 }
 
 /* What a doctored file would run on our behalf does not run. */
@@ -387,6 +399,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_not_a_ledger, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newer_with_journal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_migrates, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_migration_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_triggers_sleep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_a_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),

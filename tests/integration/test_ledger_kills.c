@@ -93,17 +93,16 @@ struct found {
     uint32_t highest;
 };
 
-static void find(void *context, const char *instance, enum ledger_state state)
+static void find(void *context, const struct ledger_row *row)
 {
     struct found *found = context;
-    uint32_t number = (uint32_t)strtoul(instance + 4, NULL, 10);
+    uint32_t number = (uint32_t)strtoul(row->instance + 4, NULL, 10);
     assert_true(number >= 1 && number <= INSTANCES_MAX);
     assert_false(found->there[number]);
     found->there[number] = true;
     found->count++;
     if (number > found->highest)
         found->highest = number;
-    (void)state;
 }
 
 static void check_life(struct shelf *shelf, int64_t slot, uint32_t answered, struct found *found)

@@ -29,7 +29,7 @@ OWNERS = (
     ("cjson/*", ("base/json.c",)),
     ("curl/*", ("ports/http_curl*",)),
     ("yaml.h", ("ports/config_yaml*",)),
-    ("sqlite3.h", ("ports/ledger_schema*", "ports/ledger_rows*")),
+    ("sqlite3.h", ("ports/ledger_schema*", "ports/ledger_rows*", "ports/ledger_reader*")),
     ("syslog.h", ("ports/log_syslog*",)),
     ("microhttpd.h", ("ports/metrics_http*",)),
     ("uv.h", (

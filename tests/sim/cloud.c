@@ -172,6 +172,13 @@ static void release(struct message *m)
     m->request = m->body = NULL;
 }
 
+/* The answer is given; the request may still be on its way. */
+static void drop_body(struct message *m)
+{
+    free(m->body);
+    m->body = NULL;
+}
+
 void cloud_arrive(struct sim *sim, uint64_t index, int64_t at)
 {
     struct message *m = &sim->cloud.messages[index];
@@ -215,7 +222,7 @@ void cloud_outcome(struct sim *sim, uint64_t index)
     trace_line(&sim->trace, "outcome ticket %llx kind %d acted %d", (unsigned long long)m->ticket,
                (int)exchange.kind, m->acted);
     engine_file_outcome(sim->engine, m->ticket, &exchange, clock_sample(&sim->clock).mono);
-    release(m);
+    drop_body(m);
 }
 
 static void twin_cancel(void *context, uint64_t ticket)

@@ -57,10 +57,10 @@ struct message {
 #define TASK_OF_OTHERS SIZE_MAX
 
 enum task_status {
-    TASK_PREPARING,
-    TASK_RUNNING,
-    TASK_SUCCEEDED,
-    TASK_FAILED,
+    TASK_IS_PREPARING,
+    TASK_IS_RUNNING,
+    TASK_IS_SUCCEEDED,
+    TASK_IS_FAILED,
 };
 
 /* One backup that was begun. */

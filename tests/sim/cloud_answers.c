@@ -204,7 +204,7 @@ static void answer_task_info(struct sim *sim, struct message *m, int64_t at,
                    "\",\"InstanceId\":\"%s\",\"TaskMessage\":\"%s\"",
                    statuses[status],
                    cloud_time(clock_cloud_second(&sim->clock, task->begins_at), start), id,
-                   status == TASK_FAILED ? "the node failed\\nevent=forged" : "");
+                   status == TASK_IS_FAILED ? "the node failed\\nevent=forged" : "");
     cloud_answer(m, members);
 }
 

@@ -69,13 +69,13 @@ static bool is_over_quota(struct sim *sim, struct message *m, int64_t at, int *r
 static void act_on(struct sim *sim, struct message *m, int64_t at)
 {
     char remark[REMARK_MAX];
-    oracle_acted(&sim->oracle, m->record);
     m->acted = true;
     int64_t takes_us = dice_range(&sim->cloud.dice, 0, sim->faults->task_max_us);
-    m->task_id =
+    const struct task *task =
         tasks_begin(sim, sim->oracle.records[m->record].instance,
-                    cloud_remark_of(sim, m, remark, sizeof remark), m->record, at, takes_us)
-            ->id;
+                    cloud_remark_of(sim, m, remark, sizeof remark), m->record, at, takes_us);
+    m->task_id = task->id;
+    oracle_acted(&sim->oracle, m->record, task->id, task->fails);
 }
 
 static void accept_it(struct sim *sim, struct message *m)

@@ -58,9 +58,9 @@ enum task_status task_status(const struct task *task, int64_t at)
 {
     int64_t length = task->ends_at - task->begins_at;
     if (at >= task->ends_at)
-        return task->fails ? TASK_FAILED : TASK_SUCCEEDED;
-    return (at - task->begins_at) < length / 1000 * PREPARES_PERMILLE ? TASK_PREPARING
-                                                                      : TASK_RUNNING;
+        return task->fails ? TASK_IS_FAILED : TASK_IS_SUCCEEDED;
+    return (at - task->begins_at) < length / 1000 * PREPARES_PERMILLE ? TASK_IS_PREPARING
+                                                                      : TASK_IS_RUNNING;
 }
 
 void tasks_finish(struct tasks *tasks)

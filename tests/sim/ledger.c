@@ -44,12 +44,16 @@ static int twin_append(void *context, const struct ledger_entry *entry)
     struct ledger_twin *ledger = &sim->ledger;
     sim->oracle.progress++;
     trace_line(&sim->trace, "ledger %s %s %s slot %lld attempt %d result %d",
-               entry->kind == LEDGER_STARTED ? "started" : "ended", entry->schedule,
-               entry->instance, (long long)(entry->slot.us / US_PER_SECOND), entry->attempt,
-               entry->kind == LEDGER_STARTED ? -1 : (int)entry->result);
+               entry->kind == LEDGER_STARTED ? "started"
+               : entry->kind == LEDGER_ENDED ? "ended"
+                                             : "finished",
+               entry->schedule, entry->instance, (long long)(entry->slot.us / US_PER_SECOND),
+               entry->attempt, entry->kind == LEDGER_STARTED ? -1 : (int)entry->result);
     if (sim->world.durable)
         return ledger_log_append(sim, entry);
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
+    if (entry->kind == LEDGER_FINISHED)
+        return 0;
     if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
         return dice_chance(&ledger->dice, sim->faults->ledger_refuses) ? -EIO : 0;
     if (entry->kind == LEDGER_ENDED) {
@@ -132,7 +136,8 @@ struct ledger ledger_port(struct sim *sim)
                            .set_horizon = twin_set_horizon,
                            .recorded = sim->world.durable ? ledger_log_recorded : NULL,
                            .unended = ledger_log_unended,
-                           .scan = ledger_log_scan};
+                           .scan = ledger_log_scan,
+                           .unfinished = ledger_log_unfinished};
 }
 
 void ledger_finish(struct ledger_twin *ledger)

@@ -105,7 +105,11 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry)
     if (entry->ticket != 0)
         ledger_keep_pending(sim, entry->ticket, record);
     push(sim, &(struct ledger_line){
-                  .kind = entry->kind == LEDGER_STARTED ? LINE_STARTED : LINE_ENDED,
+                  .kind = entry->kind == LEDGER_STARTED ? LINE_STARTED
+                          : entry->kind == LEDGER_ENDED ? LINE_ENDED
+                                                        : LINE_FINISHED,
+                  .task_id = entry->task_id,
+                  .at = entry->at,
                   .schedule = ledger_find_schedule(entry->schedule),
                   .record = whole ? SIZE_MAX : (size_t)(record - sim->oracle.records),
                   .slot = entry->slot,
@@ -156,6 +160,13 @@ static void replay(struct sim *sim, const struct ledger_line *line)
         return;
     }
     struct record *r = &sim->oracle.records[line->record];
+    if (line->kind == LINE_FINISHED) {
+        r->kept_finished = true;
+        return;
+    }
+    r->kept_finished = false;
+    r->kept_task = line->task_id;
+    r->kept_at = line->at;
     r->kept = line->kind == LINE_STARTED          ? KEPT_STARTED
               : line->result == (int)LEDGER_AGAIN ? KEPT_AGAIN
                                                   : KEPT_ENDED;
@@ -211,51 +222,89 @@ int ledger_log_recorded(void *context, const char *schedule, struct wall after,
     return 0;
 }
 
-int ledger_log_unended(void *context,
-                       void (*each)(void *each_context, const char *schedule, const char *instance,
-                                    struct wall slot, int attempt),
-                       void *each_context)
+static struct ledger_row row_of(const struct record *r, char id[MODEL_INSTANCE_ID_MAX])
+{
+    static const enum ledger_state states[] = {LEDGER_STATE_ENDED, LEDGER_STATE_STARTED,
+                                               LEDGER_STATE_AGAIN, LEDGER_STATE_ENDED};
+    world_instance_id(r->instance, id);
+    return (struct ledger_row){
+        .schedule = world_schedule_name(r->schedule),
+        .instance = id,
+        .region = "ap-guangzhou",
+        .slot = r->slot,
+        .attempt = r->kept_attempt,
+        .state = states[r->kept],
+        .started_at = r->kept_at,
+        .ended_at = r->kept_at,
+        .task_id = r->kept_task,
+    };
+}
+
+static void give_attempts(struct sim *sim, int schedule, struct wall slot, ledger_row_fn each,
+                          void *each_context)
+{
+    size_t count = sim->oracle.record_count;
+    for (size_t i = 0; i < count; i++) {
+        const struct record *r = &sim->oracle.records[i];
+        if (r->unborn || r->kept != KEPT_STARTED || r->schedule != schedule || r->slot.us != slot.us
+            || planted == PLANT_RESEND)
+            continue;
+        char id[MODEL_INSTANCE_ID_MAX];
+        const struct ledger_row row = row_of(r, id);
+        each(each_context, &row);
+    }
+}
+
+/* By slot and instance, the slot itself first; of one that has ended attempts may be left. */
+int ledger_log_unended(void *context, ledger_row_fn each, void *each_context)
 {
     struct sim *sim = context;
     const struct ledger_twin *ledger = &sim->ledger;
-    bool slots_first = dice_chance(&sim->ledger.dice, 500);
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; (pass == 0) == slots_first && i < ledger->slot_count; i++)
-            if (ledger->slots[i].open)
-                each(each_context, world_schedule_name(ledger->slots[i].schedule),
-                     LEDGER_WHOLE_SLOT, ledger->slots[i].slot, 0);
-        for (size_t i = 0; (pass == 0) != slots_first && i < sim->oracle.record_count; i++) {
-            const struct record *r = &sim->oracle.records[i];
-            if (r->unborn || r->kept != KEPT_STARTED || planted == PLANT_RESEND)
-                continue;
-            char id[MODEL_INSTANCE_ID_MAX];
-            world_instance_id(r->instance, id);
-            each(each_context, world_schedule_name(r->schedule), id, r->slot, r->kept_attempt);
-        }
+    for (size_t i = 0; i < ledger->slot_count; i++) {
+        const struct kept_slot *slot = &ledger->slots[i];
+        const struct ledger_row whole = {.schedule = world_schedule_name(slot->schedule),
+                                         .instance = LEDGER_WHOLE_SLOT,
+                                         .region = "",
+                                         .slot = slot->slot};
+        if (slot->open)
+            each(each_context, &whole);
+        give_attempts(sim, slot->schedule, slot->slot, each, each_context);
     }
     return 0;
 }
 
-int ledger_log_scan(void *context, const char *schedule, struct wall slot,
-                    void (*each)(void *each_context, const char *instance, enum ledger_state state),
+int ledger_log_scan(void *context, const char *schedule, struct wall slot, ledger_row_fn each,
                     void *each_context)
 {
-    static const enum ledger_state states[] = {LEDGER_STATE_ENDED, LEDGER_STATE_STARTED,
-                                               LEDGER_STATE_AGAIN, LEDGER_STATE_ENDED};
     struct sim *sim = context;
     for (int i = sim->world.instance_count - 1; i >= 0; i--) {
         const struct record *r =
             oracle_known(&sim->oracle, ledger_find_schedule(schedule), i, slot);
         if (r == NULL || r->kept == KEPT_NOTHING)
             continue;
-        enum ledger_state state = states[r->kept];
-        if (planted == PLANT_FORGET_AGAIN && state == LEDGER_STATE_AGAIN)
-            state = LEDGER_STATE_ENDED;
-        if (planted == PLANT_RESEND && state == LEDGER_STATE_STARTED)
-            state = LEDGER_STATE_AGAIN;
         char id[MODEL_INSTANCE_ID_MAX];
-        world_instance_id(i, id);
-        each(each_context, id, state);
+        struct ledger_row row = row_of(r, id);
+        if (planted == PLANT_FORGET_AGAIN && row.state == LEDGER_STATE_AGAIN)
+            row.state = LEDGER_STATE_ENDED;
+        if (planted == PLANT_RESEND && row.state == LEDGER_STATE_STARTED)
+            row.state = LEDGER_STATE_AGAIN;
+        each(each_context, &row);
+    }
+    return 0;
+}
+
+int ledger_log_unfinished(void *context, ledger_row_fn each, void *each_context)
+{
+    struct sim *sim = context;
+    size_t count = planted == PLANT_FORGET_WATCH ? 0 : sim->oracle.record_count;
+    for (size_t i = 0; i < count; i++) {
+        const struct record *r = &sim->oracle.records[i];
+        if (r->unborn || r->kept != KEPT_ENDED || r->kept_result != (int)LEDGER_SUBMITTED
+            || r->kept_finished)
+            continue;
+        char id[MODEL_INSTANCE_ID_MAX];
+        const struct ledger_row row = row_of(r, id);
+        each(each_context, &row);
     }
     return 0;
 }

@@ -204,6 +204,20 @@ static void close_record(struct oracle *oracle, struct record *record)
     }
 }
 
+/* The stamps have whole seconds: of two tasks of one instance in one either may be named. */
+bool oracle_is_its_task(const struct oracle *oracle, const struct record *r, int64_t task_id)
+{
+    if (task_id == r->acted_task)
+        return true;
+    for (size_t i = 0; i < oracle->record_count; i++) {
+        const struct record *other = &oracle->records[i];
+        if (other->acted_task == task_id && other->instance == r->instance
+            && llabs(other->acted_at - r->acted_at) < 2 * NS_PER_SECOND)
+            return true;
+    }
+    return false;
+}
+
 void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry)
 {
     struct record *r = oracle_find(oracle, entry->schedule, entry->instance, entry->slot);
@@ -218,11 +232,14 @@ void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: ends while its request is out", name,
                      r->instance);
     bool submitted = entry->result == LEDGER_SUBMITTED;
-    if (submitted != r->accepted || (submitted && entry->task_id != r->task_id))
+    bool adopted = submitted && !r->accepted && r->may_have_acted && r->acted_task != 0
+                   && oracle_is_its_task(oracle, r, entry->task_id);
+    if (!adopted && (submitted != r->accepted || (submitted && entry->task_id != r->task_id)))
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, accepted %d, task %lld", name,
                      r->instance, (int)entry->result, r->accepted, (long long)entry->task_id);
-    if (!submitted && (entry->result == LEDGER_UNKNOWN) != r->may_have_acted
-        && !(entry->result == LEDGER_UNKNOWN && r->must_be_unknown))
+    if (!submitted
+        && (entry->result == LEDGER_UNKNOWN ? !r->may_have_acted && !r->must_be_unknown
+                                            : r->acts > 0))
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, may have acted %d", name, r->instance,
                      (int)entry->result, r->may_have_acted);
     if (entry->result == LEDGER_SKIPPED && oracle_is_member(oracle, r))
@@ -249,6 +266,17 @@ void oracle_told(struct oracle *oracle, struct record *record, int result)
 }
 
 /* ---- requests ---- */
+
+void oracle_renew_record(struct oracle *oracle, struct record *record)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct plan_of_schedule *s = &g->schedules[record->schedule];
+    char id[MODEL_INSTANCE_ID_MAX];
+    world_instance_id(record->instance, id);
+    record->host = g->host_of[record->instance];
+    record->due = wall_add_us(record->slot, delay_us(oracle, record->schedule, id, s->spread_us));
+    record->deadline = wall_add_us(record->due, s->start_within_us);
+}
 
 bool oracle_is_member(const struct oracle *oracle, const struct record *record)
 {
@@ -283,7 +311,7 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const char *name = world_schedule_name(record->schedule);
-    if (record->in_flight || record->may_have_acted || record->accepted || record->told_ledger >= 0)
+    if (record->in_flight || record->acts > 0 || record->accepted || record->told_ledger >= 0)
         oracle_break(oracle, RULE_ONCE, "%s %d: sent again%s", name, record->instance,
                      record->accepted ? " after it was accepted" : "");
     check_order(oracle, record, ticket, host);

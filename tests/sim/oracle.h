@@ -2,9 +2,8 @@
  * The oracle: what must hold whatever happens, judged from what the engine does at its ports and
  * from the truth that only the simulation knows. It shares no code with the engine.
  *
- *   RULE_ONCE      a slot of an instance is never sent again unless all its requests before proved
- *                  that nothing happened; what is ambiguous is never sent again
- *   RULE_RATE      in no one-second window do more than per_second requests of one action arrive
+ *   RULE_ONCE      a slot of an instance is never sent again when the cloud has begun a backup of
+ * it RULE_RATE      in no one-second window do more than per_second requests of one action arrive
  *                  at a host
  *   RULE_DRAIN     a backlog without faults drains at 98 % of per_second or better
  *   RULE_ACCOUNT   what came due ends exactly once, told once to the journal and to the ledger,
@@ -91,13 +90,19 @@ struct record {
     int told_journal;
 
     /* Over several lives of a process with a durable ledger. */
-    int acts; /* of the cloud: backups that it began */
+    int acts; /* of the cloud: backups that it began and that do not fail */
     enum kept_state kept;
     int kept_attempt;
     int kept_result;
+    bool kept_finished;
+    int64_t kept_task;
+    struct wall kept_at;
+    bool finished; /* what became of its backup was told */
+    int64_t acted_at;
+    int64_t acted_task;   /* the task that the cloud began for it */
     bool unborn;          /* its slot was opened, but the ledger lost that */
     bool refused;         /* the ledger did not take an entry of it */
-    bool must_be_unknown; /* the next start owes it this end */
+    bool must_be_unknown; /* the next start must say so */
     bool must_be_skipped;
 };
 
@@ -233,6 +238,9 @@ void oracle_event(struct oracle *oracle, const struct event *event);
 void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, int host);
 void oracle_asked(struct oracle *oracle); /* a request that only asks; no entry announces it */
 
+/* By the file that a start finds: where, and until when. */
+void oracle_renew_record(struct oracle *oracle, struct record *record);
+
 /* An attempt is said to have done nothing. */
 void oracle_again(struct oracle *oracle, struct record *record);
 /* What the ledger says of slots after `after`. */
@@ -250,7 +258,7 @@ void oracle_resuming(struct oracle *oracle);
 
 /* ---- what only the simulation knows ---- */
 
-void oracle_acted(struct oracle *oracle, size_t record);
+void oracle_acted(struct oracle *oracle, size_t record, int64_t task_id, bool fails);
 
 void oracle_arrived(struct oracle *oracle, int host, enum cloud_action action, int64_t at,
                     int rate);

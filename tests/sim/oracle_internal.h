@@ -33,3 +33,5 @@ void oracle_check_slots(struct oracle *oracle);
 
 /* The new file rules from here on, where one is being loaded. */
 void oracle_switch(struct oracle *oracle);
+
+bool oracle_is_its_task(const struct oracle *oracle, const struct record *r, int64_t task_id);

@@ -10,6 +10,8 @@
 #define TURN_CLOSE_NS (5 * MS)           /* turns nearer than this are one after the other */
 #define LATE_SLACK_NS (4 * MS)           /* a late timer and the ledger's delay come on top */
 #define BACKOFF_MAX_US (620 * US_PER_SECOND)
+#define LOOKS_US (900 * US_PER_SECOND) /* an answer that was lost is looked for so long */
+#define FINISHED_NS (400 * NS_PER_SECOND)
 #define END_SLACK_US (10 * US_PER_SECOND)
 
 /* The earliest true time at which the host could have been sent another request. */
@@ -42,7 +44,7 @@ static void check_lateness(struct oracle *oracle)
         return;
     for (size_t i = 0; i < oracle->open_count; i++) {
         const struct record *r = &oracle->records[oracle->open[i]];
-        if (r->was_sent || oracle->hosts[r->host].in_flight >= share)
+        if (r->was_sent || r->may_have_acted || oracle->hosts[r->host].in_flight >= share)
             continue;
         int64_t could = host_free_at(oracle, &oracle->hosts[r->host]);
         int64_t due = clock_when_wall(clock, r->due);
@@ -130,11 +132,29 @@ static void check_ended(struct oracle *oracle)
     for (size_t i = 0; i < oracle->open_count; i++) {
         const struct record *r = &oracle->records[oracle->open[i]];
         struct wall from = wall_before(r->due, oracle->quiet_wall) ? oracle->quiet_wall : r->due;
+        int64_t looks = r->may_have_acted ? LOOKS_US : 0;
         if (wall_before(now, r->due)
-            || wall_diff_us(now, from) < patience + g->timeout_us + END_SLACK_US)
+            || wall_diff_us(now, from) < patience + looks + g->timeout_us + END_SLACK_US)
             continue;
         oracle_break(oracle, RULE_LIVE, "%s %d: due at %lld and not over",
                      world_schedule_name(r->schedule), r->instance, (long long)r->due.us);
+    }
+}
+
+/* What was submitted is known to have ended; the longest time between two questions has passed. */
+static void check_finished(struct oracle *oracle)
+{
+    int64_t now = oracle->clock->now;
+    if (!oracle->world->durable)
+        return; /* a start knows of nothing */
+    for (size_t i = 0; i < oracle->record_count; i++) {
+        const struct record *r = &oracle->records[i];
+        if (r->unborn || r->finished || r->told_ledger != (int)LEDGER_SUBMITTED
+            || r->told_journal != (int)LEDGER_SUBMITTED || r->refused
+            || now - r->ended_at < FINISHED_NS || now - oracle->quiet_at < FINISHED_NS)
+            continue;
+        oracle_break(oracle, RULE_LIVE, "%s %d: submitted, and nobody knows what became of it",
+                     world_schedule_name(r->schedule), r->instance);
     }
 }
 
@@ -143,8 +163,10 @@ void oracle_drained(struct oracle *oracle)
     oracle_judge_clock(oracle);
     oracle->draining = true;
     oracle->drained_at = oracle->clock->now;
-    if (oracle->quiet_at != INT64_MAX && oracle->clock->now > oracle->quiet_at && !oracle->held)
+    if (oracle->quiet_at != INT64_MAX && oracle->clock->now > oracle->quiet_at && !oracle->held) {
         check_ended(oracle);
+        check_finished(oracle);
+    }
 }
 
 void oracle_stopped(struct oracle *oracle)

@@ -2,7 +2,7 @@
  * See oracle.h: a process with a durable ledger that dies and starts again. What counts is what its
  * log still has when it is gone; what a start owes follows from it:
  *
- *   begun, not ended        unknown, at once, and never sent again
+ *   begun, not ended        said to be unknown at once, then looked for
  *   its attempt did nothing due again, or skipped where it has left the file
  *   nothing                 due again; leaves nothing behind where it has left the file
  *   ended                   over for good
@@ -13,15 +13,20 @@
 
 void oracle_again(struct oracle *oracle, struct record *record)
 {
-    if (record->in_flight || record->may_have_acted || record->told_ledger >= 0)
-        oracle_break(oracle, RULE_ONCE, "%s %d: due again, but it may have acted or is over",
+    if (record->in_flight || record->acts > 0 || record->told_ledger >= 0)
+        oracle_break(oracle, RULE_ONCE, "%s %d: due again, but it has acted or is over",
                      world_schedule_name(record->schedule), record->instance);
+    record->may_have_acted = false;
+    record->waits = true;
 }
 
-void oracle_acted(struct oracle *oracle, size_t number)
+void oracle_acted(struct oracle *oracle, size_t number, int64_t task_id, bool fails)
 {
     struct record *record = &oracle->records[number];
-    if (++record->acts > 1)
+    record->acted_task = task_id;
+    record->acted_at = oracle->clock->now;
+    record->acts += fails ? 0 : 1;
+    if (record->acts > 1)
         oracle_break(oracle, RULE_ONCE, "%s %d: the slot %lld is backed up twice",
                      world_schedule_name(record->schedule), record->instance,
                      (long long)record->slot.us);
@@ -48,7 +53,7 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
                          (long long)r->slot.us);
         return;
     }
-    if (!crashed && r->kept == KEPT_STARTED && !r->refused)
+    if (!crashed && r->kept == KEPT_STARTED && !r->refused && !r->may_have_acted)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: drained, but its attempt has no end", name,
                      r->instance);
     if (r->kept != KEPT_STARTED && r->kept != KEPT_ENDED && r->may_have_acted)
@@ -102,6 +107,7 @@ static void owe_unknown(struct oracle *oracle)
         r->must_be_unknown = true;
         r->may_have_acted = true;
         r->accepted = false;
+        oracle_renew_record(oracle, r);
         owe(oracle, r);
     }
 }
@@ -122,6 +128,8 @@ static void resume_member(struct oracle *oracle, int schedule, int instance, str
         r->kept = kept;
         r->refused = was.refused;
         r->acts = was.acts;
+        r->acted_task = was.acted_task;
+        r->acted_at = was.acted_at;
     } else if (kept == KEPT_AGAIN) {
         r->must_be_skipped = true;
         r->accepted = false;

@@ -232,12 +232,26 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
     s->told_last = last;
 }
 
-static int result_of(const char *event)
+#define EVENT_DOUBT (-2)
+#define EVENT_FINISHED (-3)
+
+static int result_of(const struct event *event)
 {
-    static const char *const names[] = {"backup_submitted", "backup_failed", "backup_unknown",
-                                        "backup_skipped", "backup_missed"};
+    static const char *const names[] = {"backup_submitted", "backup_failed", "", "backup_skipped",
+                                        "backup_missed"};
+    const struct field *reason = field_of(event, "reason");
+    if (strcmp(event->name, "backup_unknown") == 0)
+        return EVENT_DOUBT;
+    if (strcmp(event->name, "backup_succeeded") == 0)
+        return EVENT_FINISHED;
+    if (reason != NULL && strcmp(event->name, "backup_failed") == 0) {
+        if (strcmp(reason->text, "unknown") == 0)
+            return LEDGER_UNKNOWN;
+        if (strcmp(reason->text, "task_failed") == 0 || strcmp(reason->text, "stuck") == 0)
+            return EVENT_FINISHED;
+    }
     for (int i = 0; i < 5; i++)
-        if (strcmp(names[i], event) == 0)
+        if (strcmp(names[i], event->name) == 0)
             return i; /* in the order of enum ledger_result */
     return -1;
 }
@@ -263,11 +277,11 @@ void oracle_event(struct oracle *oracle, const struct event *event)
     check_line(oracle, event);
     if (strncmp(event->name, "clock_", 6) == 0)
         oracle_told_clock(oracle, event);
-    int result = result_of(event->name);
+    int result = result_of(event);
     const struct field *schedule = field_of(event, "schedule");
     const struct field *instance = field_of(event, "instance");
     const struct field *slot = field_of(event, "slot");
-    if (result < 0)
+    if (result == -1)
         return;
     if (schedule == NULL || slot == NULL) {
         oracle_break(oracle, RULE_ACCOUNT, "%s: of what?", event->name);
@@ -281,8 +295,21 @@ void oracle_event(struct oracle *oracle, const struct event *event)
         oracle_find(oracle, schedule->text, instance->text, (struct wall){slot->number});
     if (record == NULL)
         return;
+    if (result == EVENT_FINISHED) {
+        if (record->told_journal != (int)LEDGER_SUBMITTED)
+            oracle_break(oracle, RULE_ACCOUNT, "%s %d: finished without having been submitted",
+                         schedule->text, record->instance);
+        record->finished = true;
+        return;
+    }
+    record->must_be_unknown = false;
+    if (result == EVENT_DOUBT)
+        return;
     const struct field *task = field_of(event, "task_id");
-    if (result == LEDGER_SUBMITTED && (task == NULL || task->number != record->task_id))
+    bool right = task != NULL
+                 && (record->accepted ? task->number == record->task_id
+                                      : oracle_is_its_task(oracle, record, task->number));
+    if (result == LEDGER_SUBMITTED && !right)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: another task id", schedule->text,
                      record->instance);
     oracle_told(oracle, record, result);

@@ -7,10 +7,12 @@
 #include "engine/engine_internal.h"
 #include "sim/sim.h"
 
+#include "engine/lookup.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
-#define SEEDS_MAX 150
+#define SEEDS_MAX 1000
 
 enum plant planted = PLANT_NONE;
 
@@ -30,14 +32,18 @@ static const struct bed beds[] = {
     {PLANT_TOKEN_LEAK, "tokens leak", {RULE_LIVE}},
     {PLANT_OVERSLEEP, "sleeps past a token", {RULE_LIVE, RULE_DRAIN}},
     {PLANT_SPIN, "always awake", {RULE_LIVE}},
-    {PLANT_LATE_SEND, "start_within is not watched", {RULE_ORDER}},
+    {PLANT_LATE_SEND, "start_within is not watched", {RULE_ORDER, RULE_LIVE}},
     {PLANT_SILENT_END, "ends without a line", {RULE_ACCOUNT}},
     {PLANT_EARLY, "sends before the instant", {RULE_ORDER, RULE_POLICY}},
     {PLANT_FORGET_AGAIN, "a start forgets who is due", {RULE_LIVE, RULE_ACCOUNT}},
     {PLANT_RESEND, "a start sends again", {RULE_ONCE, RULE_ACCOUNT}},
-    {PLANT_OPEN_TWICE, "a start opens a slot again", {RULE_IDENTITY, RULE_POLICY}},
+    {PLANT_OPEN_TWICE, "a start opens a slot again", {RULE_IDENTITY, RULE_POLICY, RULE_ACCOUNT}},
     {PLANT_DRAIN_ENDS, "a drain ends what waits", {RULE_POLICY, RULE_ACCOUNT}},
     {PLANT_BELIEVE, "believes a wrong clock", {RULE_POLICY, RULE_ORDER}},
+    {PLANT_NOT_SETTLED, "believes empty lists too early", {RULE_ONCE}},
+    {PLANT_NO_TAG, "does not see its tag", {RULE_ONCE, RULE_ACCOUNT}},
+    {PLANT_STAYS_DOWN, "an endpoint stays down", {RULE_LIVE}},
+    {PLANT_FORGET_WATCH, "a start forgets what it watched", {RULE_LIVE}},
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
 };
 
@@ -93,6 +99,31 @@ enum attempt_decision __wrap_attempt_decide(const struct verdict *verdict, int a
         return ATTEMPT_RETRY;
     }
     return __real_attempt_decide(verdict, attempt, left_us, bits, ret_delay_us);
+}
+
+enum lookup_result __real_lookup_judge(struct doubt *doubt, int64_t settle_us, struct mono now,
+                                       int64_t *ret_task_id);
+enum lookup_result __wrap_lookup_judge(struct doubt *doubt, int64_t settle_us, struct mono now,
+                                       int64_t *ret_task_id);
+enum lookup_result __wrap_lookup_judge(struct doubt *doubt, int64_t settle_us, struct mono now,
+                                       int64_t *ret_task_id)
+{
+    if (planted == PLANT_NO_TAG)
+        doubt->landed = false;
+    return __real_lookup_judge(doubt, planted == PLANT_NOT_SETTLED ? 0 : settle_us, now,
+                               ret_task_id);
+}
+
+enum breaker_change __real_breaker_judge(struct breaker *breaker, struct mono now, bool alive,
+                                         bool probe, uint64_t bits);
+enum breaker_change __wrap_breaker_judge(struct breaker *breaker, struct mono now, bool alive,
+                                         bool probe, uint64_t bits);
+enum breaker_change __wrap_breaker_judge(struct breaker *breaker, struct mono now, bool alive,
+                                         bool probe, uint64_t bits)
+{
+    if (planted == PLANT_STAYS_DOWN && breaker->opened > 0)
+        alive = false;
+    return __real_breaker_judge(breaker, now, alive, probe, bits);
 }
 
 void __real_engine_expire(struct engine *engine);

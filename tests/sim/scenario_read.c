@@ -254,6 +254,7 @@ static void add_schedule(const struct scenario_file *file, const struct scenario
     int r = config_add_schedule(config, &schedule);
     assert(r == 0);
     schedule->name = keep(config, act->words[1]);
+    schedule->overlap = OVERLAP_ALLOW; /* nobody answers what becomes of a backup */
     schedule->when_text = keep(config, act->words[3]);
     schedule->zone_name = keep(config, act->words[2]);
     if (strcmp(act->words[2], "every") == 0) {

@@ -32,6 +32,10 @@ enum plant {
     PLANT_OPEN_TWICE,    /* a start does not raise the horizon */
     PLANT_DRAIN_ENDS,    /* a drain ends what it should leave in the ledger */
     PLANT_BELIEVE,       /* a clock that is behind is believed */
+    PLANT_NOT_SETTLED,   /* a look-up does not wait for the lists to settle */
+    PLANT_NO_TAG,        /* a look-up does not see the tag */
+    PLANT_STAYS_DOWN,    /* a breaker does not close */
+    PLANT_FORGET_WATCH,  /* a start does not watch what was submitted before */
     PLANT_UNKEPT_SLOT,   /* a slot that the ledger refused is opened all the same */
 };
 
@@ -43,6 +47,7 @@ struct pending_record {
 enum line_kind {
     LINE_STARTED,
     LINE_ENDED,
+    LINE_FINISHED,
     LINE_HORIZON,
     LINE_VOID, /* a STARTED that failed and left nothing */
 };
@@ -55,6 +60,8 @@ struct ledger_line {
     struct wall slot;
     int attempt;
     int result;
+    int64_t task_id;
+    struct wall at;
     uint64_t ticket; /* to be answered; 0: nobody waits */
     struct kept_horizon horizon;
 };
@@ -119,13 +126,10 @@ void ledger_log_horizon(struct sim *sim, int schedule, const struct kept_horizon
 void ledger_committed(struct sim *sim, uint64_t life, int outcome);
 int ledger_log_recorded(void *context, const char *schedule, struct wall after,
                         struct wall *ret_first, struct wall *ret_last);
-int ledger_log_unended(void *context,
-                       void (*each)(void *each_context, const char *schedule, const char *instance,
-                                    struct wall slot, int attempt),
-                       void *each_context);
-int ledger_log_scan(void *context, const char *schedule, struct wall slot,
-                    void (*each)(void *each_context, const char *instance, enum ledger_state state),
+int ledger_log_unended(void *context, ledger_row_fn each, void *each_context);
+int ledger_log_scan(void *context, const char *schedule, struct wall slot, ledger_row_fn each,
                     void *each_context);
+int ledger_log_unfinished(void *context, ledger_row_fn each, void *each_context);
 void ledger_finish(struct ledger_twin *ledger);
 
 /* owner.c: runs one seed to its end. */

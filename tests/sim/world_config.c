@@ -117,6 +117,7 @@ static void add_schedule(const struct world *world, const struct generation *g, 
     schedule->start_within_us = from->start_within_us;
     schedule->catch_up = from->catches_up ? CATCH_UP_ONCE : CATCH_UP_NONE;
     schedule->paused = from->paused;
+    schedule->overlap = OVERLAP_ALLOW;
     add_instances(world, g, from, config, schedule);
 }
 

@@ -4,6 +4,7 @@
 #include "base/bucket.h"
 
 #include "base/text.h"
+#include "engine/inquiry.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,22 +19,42 @@ static int send_one(void *context, const struct transport_request *request, stru
     struct twin *twin = context;
     if (twin->transport_refuses < 0)
         return errtext_set(err, twin->transport_refuses, "refused by the test");
-    assert(twin->sent_count < TWIN_SENT_MAX);
-    struct twin_sent *sent = &twin->sent[twin->sent_count++];
+    bool asks = (request->ticket & INQUIRY_TICKET) != 0;
+    assert(asks || twin->sent_count < TWIN_SENT_MAX);
+    struct twin_sent *sent =
+        asks ? &twin->asked[twin->asked_count++ % TWIN_SENT_MAX] : &twin->sent[twin->sent_count++];
     *sent = (struct twin_sent){.ticket = request->ticket, .at = twin->now};
     (void)snprintf(sent->url, sizeof sent->url, "%s", request->url);
     (void)snprintf(sent->body, sizeof sent->body, "%s", request->body);
     for (size_t i = 0; i < request->header_count; i++)
         if (strcmp(request->headers[i].name, "X-TC-Timestamp") == 0)
             (void)snprintf(sent->stamp, sizeof sent->stamp, "%s", request->headers[i].value);
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcmp(request->headers[i].name, "X-TC-Action") == 0)
+            (void)snprintf(sent->action, sizeof sent->action, "%s", request->headers[i].value);
     engine_file_on_wire(twin->engine, request->ticket, twin->now.mono);
+    if (asks && !twin->keeps_questions && strcmp(sent->action, "DescribeTaskInfo") == 0) {
+        static const char running[] =
+            "{\"Response\":{\"Status\":\"running\",\"RequestId\":\"r-4\"}}";
+        const struct exchange exchange = {
+            .kind = EXCHANGE_ANSWERED,
+            .http_status = 200,
+            .body = running,
+            .body_length = strlen(running),
+            .date_second = -1,
+        };
+        sent->answered = true;
+        engine_file_outcome(twin->engine, request->ticket, &exchange, twin->now.mono);
+    }
     return 0;
 }
 
 static void cancel_one(void *context, uint64_t ticket)
 {
-    (void)context;
-    (void)ticket;
+    struct twin *twin = context;
+    const struct exchange exchange = {
+        .kind = EXCHANGE_LOST, .error = "cancelled", .date_second = -1};
+    engine_file_outcome(twin->engine, ticket, &exchange, twin->now.mono);
 }
 
 static void warm_up(void *context, const char *url, unsigned connections)
@@ -62,11 +83,18 @@ static int append(void *context, const struct ledger_entry *entry)
         kept->kind = entry->kind;
         kept->attempt = entry->attempt;
         kept->result = entry->result;
+        kept->finish = entry->finish;
+        kept->task_id = entry->task_id;
+        kept->at = entry->at;
         (void)snprintf(kept->instance, sizeof kept->instance, "%s", entry->instance);
     }
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
     if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
         return 0;
+    if (entry->kind == LEDGER_FINISHED) {
+        twin->finished[entry->finish]++;
+        return 0;
+    }
     if (entry->kind == LEDGER_ENDED) {
         twin->ended[entry->result]++;
         return 0;
@@ -160,10 +188,28 @@ static int recorded(void *context, const char *schedule, struct wall after, stru
     return 0;
 }
 
-static int unended(void *context,
-                   void (*each)(void *each_context, const char *schedule, const char *instance,
-                                struct wall slot, int attempt),
-                   void *each_context)
+static void give_row(const struct twin_entry *entry, ledger_row_fn each, void *each_context)
+{
+    struct ledger_row row = {
+        .schedule = entry->schedule,
+        .instance = entry->instance,
+        .region = "ap-guangzhou",
+        .slot = entry->slot,
+        .attempt = entry->attempt,
+        .state = LEDGER_STATE_ENDED,
+        .started_at = entry->at,
+        .ended_at = entry->at,
+        .task_id = entry->task_id,
+    };
+    if (entry->kind == LEDGER_STARTED)
+        row.state = LEDGER_STATE_STARTED;
+    else if (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN)
+        row.state = LEDGER_STATE_AGAIN;
+    each(each_context, &row);
+}
+
+/* Whole slots before their members, as the contract has it. */
+static int unended(void *context, ledger_row_fn each, void *each_context)
 {
     const struct twin *twin = context;
     if (twin->unended_unreadable)
@@ -171,30 +217,46 @@ static int unended(void *context,
     int count = twin->log_count;
     for (int i = 0; i < count; i++) {
         const struct twin_entry *entry = &twin->log[i];
-        if (is_last(twin, i) && entry->kind == LEDGER_STARTED)
-            each(each_context, entry->schedule, entry->instance, entry->slot, entry->attempt);
+        if (!is_last(twin, i) || entry->kind != LEDGER_STARTED
+            || strcmp(entry->instance, LEDGER_WHOLE_SLOT) != 0)
+            continue;
+        give_row(entry, each, each_context);
+        for (int j = 0; j < count; j++) {
+            const struct twin_entry *member = &twin->log[j];
+            if (j != i && is_last(twin, j) && member->kind == LEDGER_STARTED
+                && member->slot.us == entry->slot.us
+                && strcmp(member->schedule, entry->schedule) == 0)
+                give_row(member, each, each_context);
+        }
     }
     return 0;
 }
 
-static int scan(void *context, const char *schedule, struct wall slot,
-                void (*each)(void *each_context, const char *instance, enum ledger_state state),
+static int scan(void *context, const char *schedule, struct wall slot, ledger_row_fn each,
                 void *each_context)
 {
     const struct twin *twin = context;
     if (twin->scan_unreadable)
         return -EBADMSG;
-    for (int i = 0; i < twin->log_count; i++) {
+    int count = twin->log_count;
+    for (int i = 0; i < count; i++) {
         const struct twin_entry *entry = &twin->log[i];
-        if (!is_last(twin, i) || strcmp(entry->schedule, schedule) != 0 || entry->slot.us != slot.us
-            || strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0)
-            continue;
-        enum ledger_state state = LEDGER_STATE_ENDED;
-        if (entry->kind == LEDGER_STARTED)
-            state = LEDGER_STATE_STARTED;
-        else if (entry->result == LEDGER_AGAIN)
-            state = LEDGER_STATE_AGAIN;
-        each(each_context, entry->instance, state);
+        if (is_last(twin, i) && strcmp(entry->schedule, schedule) == 0 && entry->slot.us == slot.us
+            && strcmp(entry->instance, LEDGER_WHOLE_SLOT) != 0)
+            give_row(entry, each, each_context);
+    }
+    return 0;
+}
+
+static int unfinished(void *context, ledger_row_fn each, void *each_context)
+{
+    const struct twin *twin = context;
+    int count = twin->log_count;
+    for (int i = 0; i < count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (is_last(twin, i) && entry->kind == LEDGER_ENDED && entry->result == LEDGER_SUBMITTED
+            && strcmp(entry->instance, LEDGER_WHOLE_SLOT) != 0)
+            give_row(entry, each, each_context);
     }
     return 0;
 }
@@ -264,7 +326,8 @@ void twin_init(struct twin *twin, int64_t second)
                    .set_horizon = set_horizon,
                    .recorded = recorded,
                    .unended = unended,
-                   .scan = scan},
+                   .scan = scan,
+                   .unfinished = unfinished},
         .keyring = {.context = twin, .get = get_keys},
         .journal = {twin, write_line},
         .chance = {twin, no_chance},
@@ -296,6 +359,7 @@ struct schedule *twin_every(struct config *config, const char *name, const char 
     schedule->name = name;
     schedule->when_text = every;
     schedule->start_within_us = 3600 * US_PER_SECOND;
+    schedule->overlap = OVERLAP_ALLOW;
     r = text_parse_duration(every, &schedule->when.period_us, NULL);
     assert(r == 0);
     return schedule;
@@ -396,6 +460,34 @@ static void answer(struct twin *twin, int n, const char *body, int64_t date_seco
         .date_second = date_second,
     };
     file(twin, n, &exchange);
+}
+
+int twin_find(const struct twin *twin, const char *action)
+{
+    for (int i = twin->asked_count; i-- > 0 && i >= twin->asked_count - TWIN_SENT_MAX;) {
+        const struct twin_sent *asked = &twin->asked[i % TWIN_SENT_MAX];
+        if (!asked->answered && strcmp(asked->action, action) == 0)
+            return i;
+    }
+    return -1;
+}
+
+void twin_answer(struct twin *twin, int n, const char *text)
+{
+    char body[1024];
+    (void)snprintf(body, sizeof body, "{\"Response\":{%s,\"RequestId\":\"r-3\"}}", text);
+    const struct exchange exchange = {
+        .kind = EXCHANGE_ANSWERED,
+        .http_status = 200,
+        .body = body,
+        .body_length = strlen(body),
+        .date_second = -1,
+    };
+    struct twin_sent *asked = &twin->asked[n % TWIN_SENT_MAX];
+    assert(n >= 0 && !asked->answered);
+    asked->answered = true;
+    engine_file_outcome(twin->engine, asked->ticket, &exchange, twin->now.mono);
+    twin_step(twin);
 }
 
 void twin_accept(struct twin *twin, int n)

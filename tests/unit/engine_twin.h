@@ -18,7 +18,8 @@
 struct twin_sent {
     uint64_t ticket;
     char url[64];
-    char body[128];
+    char body[256];
+    char action[32];
     char stamp[24];
     struct now at;
     bool answered;
@@ -41,6 +42,9 @@ struct twin_entry {
     struct wall slot;
     int attempt;
     enum ledger_result result;
+    enum ledger_finish finish;
+    int64_t task_id;
+    struct wall at;
 };
 
 struct twin {
@@ -58,10 +62,14 @@ struct twin {
     int transport_refuses; /* send() returns this where it is negative */
     struct twin_sent sent[TWIN_SENT_MAX];
     int sent_count;
+    struct twin_sent asked[TWIN_SENT_MAX]; /* what only reads; the oldest are overwritten */
+    int asked_count;
+    bool keeps_questions; /* else a task that is asked for is running */
     char lines[TWIN_LINES_MAX][192];
     int line_count;
     int started;
     int ended[LEDGER_MISSED + 1];
+    int finished[LEDGER_UNWATCHED + 1];
     struct twin_horizon horizons[TWIN_SCHEDULES_MAX];
     int horizon_count;
     struct twin_entry log[TWIN_LOG_MAX]; /* of a durable ledger */
@@ -97,12 +105,16 @@ void twin_reload(struct twin *twin, struct config *config_take);
 void twin_run(struct twin *twin, int64_t us);
 void twin_step(struct twin *twin);
 
-/* Answers of the cloud to the n-th request. */
+/* The newest inquiry of the action that is not answered; -1 without one. */
+int twin_find(const struct twin *twin, const char *action);
+
+/* An answer of the cloud to the n-th inquiry; the text is what Response holds before RequestId. */
+void twin_answer(struct twin *twin, int n, const char *text);
 void twin_accept(struct twin *twin, int n);
 void twin_refuse(struct twin *twin, int n, const char *code, int64_t date_second);
 void twin_lose(struct twin *twin, int n, enum exchange_kind kind);
 
 /* Lines that hold all of the text. */
 int twin_count_lines(const struct twin *twin, const char *text);
-/* Requests for the instance. */
+/* Backups that were asked for of the instance. */
 int twin_count_sent(const struct twin *twin, const char *id);

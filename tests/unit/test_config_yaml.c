@@ -100,9 +100,10 @@ static const char full_file[] = "region: ap-guangzhou\n"
                                 "credentials: {provider: file, file: /k, profile: backup}\n"
                                 "rate_limit: {per_second: 10, burst: 2}\n"
                                 "requests: {connect_timeout: 250ms, timeout: 1m, max_in_flight: "
-                                "7}\n"
+                                "7, settle: 90s}\n"
                                 "state_dir: /s\n"
                                 "log: {target: stderr, level: debug, format: json}\n"
+                                "ledger: {keep: 3660d}\n"
                                 "schedules:\n"
                                 "  nightly:\n"
                                 "    cron: \"0 3 * * *\"\n"
@@ -110,6 +111,10 @@ static const char full_file[] = "region: ap-guangzhou\n"
                                 "    spread: 30m\n"
                                 "    catch_up: none\n"
                                 "    start_within: 4h\n"
+                                "    complete_within: 36h\n"
+                                "    overlap: allow\n"
+                                "    retry_failed: 10\n"
+                                "    on_unknown: resend\n"
                                 "    remark: \"every night \xE6\xAF\x8F\"\n"
                                 "    storage_days: 7\n"
                                 "    paused: true\n"
@@ -137,6 +142,9 @@ static void a_full_file_becomes_its_config(void **state)
     assert_int_equal(c->connect_timeout_us, 250000);
     assert_int_equal(c->timeout_us, 60 * US_PER_SECOND);
     assert_int_equal(c->max_in_flight, 7);
+    assert_int_equal(c->settle_us, 90 * US_PER_SECOND);
+    assert_int_equal(c->ledger_keep_us, 3660 * SECONDS_PER_DAY * US_PER_SECOND);
+    assert_string_equal(c->endpoint, "nearest");
     assert_string_equal(c->state_dir, "/s");
     assert_int_equal(c->log_target, LOG_TARGET_STDERR);
     assert_int_equal(c->log_level, EVENT_DEBUG);
@@ -153,6 +161,10 @@ static void a_full_file_becomes_its_config(void **state)
     assert_int_equal(s->spread_us, 1800 * US_PER_SECOND);
     assert_int_equal(s->start_within_us, 4 * 3600 * US_PER_SECOND);
     assert_int_equal(s->catch_up, CATCH_UP_NONE);
+    assert_int_equal(s->complete_within_us, 36 * 3600 * US_PER_SECOND);
+    assert_int_equal(s->overlap, OVERLAP_ALLOW);
+    assert_int_equal(s->retry_failed, 10);
+    assert_int_equal(s->on_unknown, ON_UNKNOWN_RESEND);
     assert_true(s->paused);
     assert_int_equal(s->instance_count, 2);
     assert_int_equal(s->group_count, 2);
@@ -173,6 +185,10 @@ static void a_full_file_becomes_its_config(void **state)
     assert_string_equal(s->zone_name, "Asia/Shanghai");
     assert_int_equal(zone_seconds_at(s->when.zone, NOW_SECOND), 8 * 3600);
     assert_int_equal(s->start_within_us, 3 * 3600 * US_PER_SECOND); /* half the period */
+    assert_int_equal(s->complete_within_us, 24 * 3600 * US_PER_SECOND);
+    assert_int_equal(s->overlap, OVERLAP_FORBID);
+    assert_int_equal(s->retry_failed, 0);
+    assert_int_equal(s->on_unknown, ON_UNKNOWN_HOLD);
     assert_int_equal(s->spread_us, 0);
     assert_string_equal(s->instances[0].remark, "");
     assert_int_equal(s->instances[0].storage_days, 0);
@@ -188,6 +204,9 @@ static void a_small_file_takes_the_defaults(void **state)
     assert_string_equal(c->schedules[0].zone_name, "UTC");
     assert_ptr_equal(c->schedules[0].when.zone, zone_utc());
     assert_string_equal(c->state_dir, "/var/lib/crsbackupd");
+    assert_string_equal(c->endpoint, "nearest");
+    assert_int_equal(c->settle_us, 60 * US_PER_SECOND);
+    assert_int_equal(c->ledger_keep_us, 90 * SECONDS_PER_DAY * US_PER_SECOND);
     assert_int_equal(c->zone_count, 0);
     config_unref(c);
 
@@ -208,6 +227,7 @@ static void every_instance_may_name_its_region(void **state)
         "endpoint: regional\n"
         "schedules: {a: {every: 1h, instances: [{id: crs-a, region: r1}, {id: crs-b, region: r2}, "
         "{id: crs-c, region: r1}]}}\n");
+    assert_string_equal(c->endpoint, "regional");
     assert_int_equal(c->host_count, 2);
     assert_int_equal(c->schedules[0].instances[0].host, c->schedules[0].instances[2].host);
     assert_ptr_equal(c->schedules[0].instances[0].region, c->schedules[0].instances[2].region);
@@ -399,17 +419,13 @@ static void keys_that_are_wrong(void **state)
          "F:2:1: region is given twice, first in line 1; keep one\n"},
         {"region: ap-x\n\"x\\ny\": 1\n" TAIL,
          "F:2:1: unknown key \"x\\ny\" in the file; known are region, timezone, credentials, "
-         "rate_limit, schedules, endpoint, language, proxy, tls, requests, state_dir, log\n"},
-        {"region: ap-x\ncontrol: {socket: /s}\nmetrics: {listen: 127.0.0.1:1}\nledger: x\n" TAIL,
+         "rate_limit, schedules, endpoint, language, proxy, tls, requests, state_dir, log, "
+         "ledger\n"},
+        {"region: ap-x\ncontrol: {socket: /s}\nmetrics: {listen: 127.0.0.1:1}\n" TAIL,
          "F:2:1: control is not supported yet; remove it\n"
-         "F:3:1: metrics is not supported yet; remove it\n"
-         "F:4:1: ledger is not supported yet; remove it\n"},
-        {"region: ap-x\nschedules: {a: {every: 1h, instances: [crs-a], overlap: allow, "
-         "complete_within: 1h, on_unknown: x, retry_failed: 1}}\n",
-         "F:2:48: overlap is not supported yet; remove it\n"
-         "F:2:64: complete_within is not supported yet; remove it\n"
-         "F:2:85: on_unknown is not supported yet; remove it\n"
-         "F:2:100: retry_failed is not supported yet; remove it\n"},
+         "F:3:1: metrics is not supported yet; remove it\n"},
+        {"region: ap-x\nledger: {kept: 90d}\n" TAIL,
+         "F:2:10: unknown key \"kept\" in ledger; did you mean keep?\n"},
         {"region: ap-x\nlog: {target: journal}\ncredentials: {provider: vault}\n" TAIL,
          "F:2:15: log.target journal is not supported yet; write auto, syslog or stderr\n"
          "F:3:25: credentials.provider is \"vault\"; write auto, env, file, systemd, cvm-role, "
@@ -515,6 +531,13 @@ static void values_that_are_wrong(void **state)
          "F:2:21: credentials.file is not read with provider env; write provider: file or remove "
          "it\n"
          "F:2:21: credentials.file: ~ is not expanded here; write the whole path\n"},
+        {"region: ap-x\nledger: {keep: 23h}\nrequests: {settle: 999ms}\n" TAIL,
+         "F:2:16: ledger.keep is 23h; it must be 1d to 3660d\n"
+         "F:3:20: requests.settle is 999ms; it must be 1s to 1h\n"},
+        {"region: ap-x\nledger: {keep: 3661d}\nrequests: {settle: 61m}\n" TAIL,
+         "F:2:16: ledger.keep: '3661d' is longer than 3660d\n"
+         "F:3:20: requests.settle is 61m; it must be 1s to 1h\n"},
+        {"region: ap-x\nledger: 90d\n" TAIL, "F:2:9: ledger must be a mapping of KEY: VALUE\n"},
         {"region: ap-x\nstate_dir: \"\"\n" TAIL,
          "F:2:12: state_dir is empty; write a value or remove the key\n"},
         {"region: ap-x\ntimezone: Asia/Shangai\n" TAIL,
@@ -553,11 +576,20 @@ static void schedules_that_are_wrong(void **state)
          "F:3:14: every is 500ms; it must be 1s to 366d\n"
          "F:4:14: every is 1500ms; it must be whole seconds\n"
          "F:5:14: every is 0; it must be 1s to 366d\n"
-         "F:6:14: every: '367d' is longer than 366d\n"},
+         "F:6:14: every is 367d; it must be 1s to 366d\n"},
         {HEAD "  a: {every: 1h, start_within: 0, spread: -1m, instances: [crs-a]}\n",
          "F:3:32: start_within is 0; it must be 1s to 366d\n"
          "F:3:43: spread: '-1m' is not a duration; write a whole number and ms, s, m, h or d, such "
          "as 30m\n"},
+        {HEAD "  a: {every: 1h, complete_within: 367d, retry_failed: 11, instances: [crs-a]}\n"
+              "  b: {every: 1h, complete_within: 999ms, retry_failed: -1, instances: [crs-a]}\n"
+              "  c: {every: 1h, overlap: forbit, on_unknown: retry, instances: [crs-a]}\n",
+         "F:3:35: complete_within is 367d; it must be 1s to 366d\n"
+         "F:3:55: retry_failed is 11; it must be a whole number from 0 to 10\n"
+         "F:4:35: complete_within is 999ms; it must be 1s to 366d\n"
+         "F:4:56: retry_failed is -1; it must be a whole number from 0 to 10\n"
+         "F:5:27: overlap is \"forbit\"; did you mean forbid? write forbid or allow\n"
+         "F:5:47: on_unknown is \"retry\"; write hold or resend\n"},
         {HEAD "  a: {every: 1h, catch_up: all, paused: yes, storage_days: 1826, instances: x}\n",
          "F:3:28: catch_up is \"all\"; write once or none\n"
          "F:3:41: paused is \"yes\"; write true or false, without quotes\n"
@@ -640,7 +672,8 @@ static void faults_behind_aliases_are_told_once(void **state)
          "F:3:33: \"crs-A\" is not an instance id; write crs- and lower-case letters or digits, "
          "such as crs-5a4py64p\n"
          "F:4:36: unknown key \"x\" in a schedule; known are cron, every, timezone, spread, "
-         "start_within, remark, storage_days, instances, catch_up, paused\n"},
+         "start_within, remark, storage_days, instances, catch_up, paused, complete_within, "
+         "overlap, on_unknown, retry_failed\n"},
     };
     check_bad(rows, COUNT(rows));
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define TAG ""
 #define STAMP INT64_C(1551113065)
 #define URL "https://redis.tencentcloudapi.com/"
 #define HOST "redis.tencentcloudapi.com"
@@ -39,7 +40,8 @@ static struct transport_request build(const char *host, const struct instance *i
     struct transport_request request;
     struct wall stamp = {STAMP * US_PER_SECOND + 999999};
     assert_int_equal(
-        requests_backup(requests, config, URL, host, instance, &keys, stamp, &request, NULL), 0);
+        requests_backup(requests, config, URL, host, instance, TAG, &keys, stamp, &request, NULL),
+        0);
     return request;
 }
 
@@ -165,15 +167,15 @@ static void what_cannot_be_signed_is_refused(void **state)
     struct transport_request request = {.ticket = 77};
     struct errtext err = {""};
     assert_int_equal(
-        requests_backup(requests, config, URL, HOST, &instance, &keys, stamp, &request, &err),
+        requests_backup(requests, config, URL, HOST, &instance, TAG, &keys, stamp, &request, &err),
         -E2BIG);
     assert_true(err.text[0] != '\0');
     instance.remark = "";
-    assert_true(
-        requests_backup(requests, config, URL, "ho\nst", &instance, &keys, stamp, &request, &err)
-        < 0);
+    assert_true(requests_backup(requests, config, URL, "ho\nst", &instance, TAG, &keys, stamp,
+                                &request, &err)
+                < 0);
     assert_null(strstr(err.text, "Gu5t9x"));
-    assert_true(requests_backup(requests, config, URL, HOST, &instance, &keys,
+    assert_true(requests_backup(requests, config, URL, HOST, &instance, TAG, &keys,
                                 (struct wall){-US_PER_SECOND}, &request, &err)
                 < 0);
     assert_int_equal(request.ticket, 77); /* untouched */

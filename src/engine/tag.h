@@ -1,0 +1,20 @@
+/*
+ * The tag of a run: its identity in the Remark of its backup, so that a backup in the cloud can be
+ * traced to its slot, and a run whose answer was lost to its backup.
+ *
+ *     crsbackupd:20261123T190000Z:5f2c9a7be01d4c33
+ *
+ * who made it, the nominal instant of the slot, and the first eight bytes of SHA-256(schedule, NUL,
+ * instance, NUL, the slot as above). It stands behind the user's text and one blank.
+ */
+#pragma once
+
+#include "base/digest.h"
+#include "base/instant.h"
+#include "base/result.h"
+
+#define TAG_MAX 64
+
+/* Outcomes: 0; -EIO where the digest fails. */
+int tag_make(struct digest *digest, const char *schedule, const char *instance, struct wall slot,
+             char ret[TAG_MAX]) MUST_CHECK;

@@ -1,0 +1,33 @@
+/*
+ * A watch: a backup that the cloud accepted, followed until its task has ended.
+ *
+ *   the task is asked for after WATCH_FIRST_US, then each time its age has grown by a third, at
+ *   most WATCH_MOST_US apart; an answer that does not come is asked for again after as long
+ *
+ *   succeed            backup_succeeded
+ *   failed, error      backup_failed, or another attempt where the schedule's retry_failed and
+ *                      start_within allow one
+ *   complete_within    backup_failed, reason stuck: it is no longer watched
+ */
+#pragma once
+
+#include "engine/inquiry.h"
+#include "engine/ongoing.h"
+
+#define WATCH_FIRST_US (2 * US_PER_SECOND)
+#define WATCH_MOST_US (300 * US_PER_SECOND)
+#define WATCHES_MAX (1024 * 1024)
+
+struct watch {
+    struct ongoing ongoing; /* first its identity: names and slot */
+    struct inquiry ask;
+    struct heap_node stale; /* in the engine's heap, by the instant when complete_within ends */
+    const char *region;
+    int64_t task_id;
+    int attempt;
+    int failures; /* of tasks of this slot before */
+    struct wall submitted_at;
+    struct wall running_at; /* when it was last seen not ended; 0: never */
+    bool told;              /* that it cannot be asked for */
+    char names[];           /* schedule, instance, region */
+};

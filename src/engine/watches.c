@@ -1,0 +1,248 @@
+/*
+ * Watches: see watch.h. A submitted run becomes a watch; what its task comes to is told once, to
+ * the journal and the ledger. After a restart the ledger's unfinished runs are watched again.
+ *
+ * Also here: whether a run may start while an earlier backup of its instance is not known to have
+ * ended. The last answer may be old, so the task is asked for anew when the run is due.
+ */
+#include "engine/engine_internal.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECHECK_US (US_PER_SECOND / 2)
+#define FAILED_WAIT_US (5 * US_PER_SECOND) /* before another attempt after a task that failed */
+
+static const char *keep(char **at, const char *text)
+{
+    char *kept = *at;
+    size_t size = strlen(text) + 1;
+    memcpy(kept, text, size);
+    *at += size;
+    return kept;
+}
+
+int engine_watch(struct engine *engine, struct lane *lane, const struct submission *what,
+                 int64_t delay_us)
+{
+    if (engine->stale.count == WATCHES_MAX
+        || heap_reserve(&engine->stale, engine->stale.count + 1) < 0
+        || !engine_may_ask(lane, INQUIRY_TASK, (uint64_t)lane->watches + 1))
+        return -ENOMEM;
+    struct watch *watch = calloc(1, sizeof *watch + strlen(what->schedule) + strlen(what->instance)
+                                        + strlen(what->region) + 3);
+    if (watch == NULL)
+        return -ENOMEM;
+    char *at = watch->names;
+    watch->ongoing = (struct ongoing){.schedule = keep(&at, what->schedule),
+                                      .instance = keep(&at, what->instance),
+                                      .slot = what->slot,
+                                      .is_watch = true};
+    watch->region = keep(&at, what->region);
+    watch->ask = (struct inquiry){.lane = lane, .of_watch = true};
+    watch->task_id = what->task_id;
+    watch->attempt = what->attempt;
+    watch->failures = what->failures;
+    watch->submitted_at = what->at;
+    if (ongoing_add(&engine->ongoings, &watch->ongoing) < 0) {
+        free(watch);
+        return -ENOMEM;
+    }
+    int r = heap_push(&engine->stale, &watch->stale,
+                      wall_add_us(what->at, what->complete_within_us).us);
+    assert(r == 0); /* reserved above */
+    lane->watches++;
+    engine_ask(engine, &watch->ask, INQUIRY_TASK, delay_us);
+    return 0;
+}
+
+static void destroy(struct engine *engine, struct watch *watch)
+{
+    engine_stop_asking(&watch->ask);
+    ongoing_remove(&engine->ongoings, &watch->ongoing);
+    if (heap_node_is_queued(&watch->stale))
+        heap_remove(&engine->stale, &watch->stale);
+    watch->ask.lane->watches--;
+    free(watch);
+}
+
+void engine_drop_watches(struct engine *engine)
+{
+    for (struct heap_node *node; (node = heap_top(&engine->stale)) != NULL;)
+        destroy(engine, HEAP_OWNER(node, struct watch, stale));
+}
+
+void engine_tell_finished(struct engine *engine, const struct submission *what,
+                          enum ledger_finish finish, const char *code, const char *message)
+{
+    const struct ledger_entry entry = {
+        .kind = LEDGER_FINISHED,
+        .schedule = what->schedule,
+        .instance = what->instance,
+        .region = what->region,
+        .slot = what->slot,
+        .attempt = what->attempt,
+        .finish = finish,
+        .task_id = what->task_id,
+        .code = code,
+        .message = message,
+        .request_id = "",
+        .at = engine->now.wall,
+    };
+    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+}
+
+static struct submission of_watch(const struct watch *watch)
+{
+    return (struct submission){
+        .schedule = watch->ongoing.schedule,
+        .instance = watch->ongoing.instance,
+        .region = watch->region,
+        .slot = watch->ongoing.slot,
+        .task_id = watch->task_id,
+        .attempt = watch->attempt,
+        .failures = watch->failures,
+        .at = watch->submitted_at,
+    };
+}
+
+static int64_t age_us(const struct engine *engine, const struct watch *watch)
+{
+    int64_t age = wall_diff_us(engine->now.wall, watch->submitted_at);
+    return age < 0 ? 0 : age;
+}
+
+static void ask_again(struct engine *engine, struct watch *watch)
+{
+    int64_t delay = age_us(engine, watch) / 3;
+    delay = delay < WATCH_FIRST_US ? WATCH_FIRST_US : delay;
+    engine_ask(engine, &watch->ask, INQUIRY_TASK, delay > WATCH_MOST_US ? WATCH_MOST_US : delay);
+}
+
+static void end(struct engine *engine, struct watch *watch, const struct task_info *task)
+{
+    struct submission what = of_watch(watch);
+    if (task->state == TASK_SUCCEEDED) {
+        report_succeeded(&engine->ports.journal, &what, age_us(engine, watch));
+        engine->totals.succeeded++;
+        engine_tell_finished(engine, &what, LEDGER_SUCCEEDED, task->status, task->message);
+    } else {
+        report_task_failed(&engine->ports.journal, &what, task->status, task->message);
+        engine->totals.failed++;
+        engine_tell_finished(engine, &what, LEDGER_TASK_FAILED, task->status, task->message);
+    }
+    destroy(engine, watch);
+}
+
+/* ---- another attempt for a task that failed ---- */
+
+/* False where none is allowed or possible: the failure stands. */
+static bool try_again(struct engine *engine, struct watch *watch, const struct task_info *task)
+{
+    const struct schedule *schedule = config_find_schedule(engine->config, watch->ongoing.schedule);
+    if (schedule == NULL || schedule->paused || watch->failures >= schedule->retry_failed)
+        return false;
+    struct open_slot *open = engine_find_open(engine, schedule->name, watch->ongoing.slot);
+    if (open != NULL)
+        schedule = open->schedule;
+    const struct instance *instance = schedule_find_instance(schedule, watch->ongoing.instance);
+    int64_t delay;
+    if (instance == NULL || schedule_delay(engine->digest, schedule, instance, &delay) < 0)
+        return false;
+    struct wall due = wall_add_us(watch->ongoing.slot, delay);
+    if (wall_diff_us(wall_add_us(due, schedule->start_within_us), engine->now.wall)
+        <= FAILED_WAIT_US)
+        return false;
+    bool reopened = open == NULL;
+    if (reopened)
+        open = engine_reopen(engine, schedule, watch->ongoing.slot);
+    if (open == NULL)
+        return false;
+    struct run *run = engine_make_run(engine, watch->ask.lane, open, instance, due);
+    if (run == NULL) {
+        if (reopened) {
+            open->members = 1;
+            engine_member_ended(engine, open);
+        }
+        return false;
+    }
+    open->members++;
+    run->attempt = watch->attempt;
+    run->failures = watch->failures + 1;
+    struct text text = text_over(run->verdict.code, sizeof run->verdict.code);
+    text_add(&text, "Task.failed");
+    text = text_over(run->verdict.message, sizeof run->verdict.message);
+    text_add(&text, task->message);
+    engine_tell_again(engine, run);
+    report_retry(&engine->ports.journal, run, FAILED_WAIT_US);
+    engine_wait(engine, run, FAILED_WAIT_US);
+    destroy(engine, watch);
+    return true;
+}
+
+void engine_watch_answered(struct engine *engine, struct watch *watch, const struct flight *flight)
+{
+    if (flight->verdict.class != VERDICT_ACCEPTED) {
+        if (flight->verdict.class == VERDICT_FINAL && !watch->told) {
+            struct submission what = of_watch(watch);
+            report_cannot_watch(&engine->ports.journal, &what, &flight->verdict);
+            watch->told = true;
+        }
+        ask_again(engine, watch);
+        return;
+    }
+    const struct task_info task = flight->page.task;
+    if (task.state == TASK_RUNNING) {
+        watch->running_at = engine->now.wall;
+        ask_again(engine, watch);
+    } else if (task.state != TASK_FAILED || !try_again(engine, watch, &task)) {
+        end(engine, watch, &task);
+    }
+}
+
+void engine_expire_watches(struct engine *engine)
+{
+    for (struct heap_node *top; (top = heap_top(&engine->stale)) != NULL;) {
+        if (top->key > engine->now.wall.us)
+            return;
+        struct watch *watch = HEAP_OWNER(top, struct watch, stale);
+        struct submission what = of_watch(watch);
+        report_task_failed(&engine->ports.journal, &what, "stuck",
+                           "not known to have ended within complete_within");
+        engine->totals.failed++;
+        engine_tell_finished(engine, &what, LEDGER_STUCK, "stuck", "");
+        destroy(engine, watch);
+    }
+}
+
+/* ---- runs that wait for an earlier backup ---- */
+
+enum start engine_may_start(struct engine *engine, const struct run *run)
+{
+    if (run->schedule->overlap == OVERLAP_ALLOW)
+        return START_NOW;
+    struct ongoing *before =
+        ongoing_before(&engine->ongoings, run->schedule->name, run->instance->id, run->slot);
+    if (before == NULL)
+        return START_NOW;
+    if (!before->is_watch || wall_before(engine->now.wall, run->due))
+        return START_LATER;
+    struct watch *watch = HEAP_OWNER(before, struct watch, ongoing);
+    if (!wall_before(watch->running_at, run->due))
+        return START_NEVER;
+    if (watch->ask.flight == NULL && watch->ask.node.key > engine->now.mono.ns) {
+        engine_stop_asking(&watch->ask);
+        engine_ask(engine, &watch->ask, INQUIRY_TASK, 0);
+    }
+    return START_LATER;
+}
+
+int64_t engine_start_delay_us(const struct engine *engine, const struct run *run)
+{
+    int64_t until_due = wall_diff_us(run->due, engine->now.wall);
+    return until_due > 0 ? until_due : RECHECK_US;
+}

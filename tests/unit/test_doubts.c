@@ -1,0 +1,290 @@
+/* Lost answers and the watch over accepted backups: scenarios by hand, an engine and its twin. */
+#include "unit.h"
+
+#include "engine_twin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NOON INT64_C(1793534400) /* 2026-11-01T12:00:00Z */
+#define SECOND US_PER_SECOND
+
+#define NO_TASKS "\"TotalCount\":0,\"Tasks\":[]"
+#define NO_BACKUPS "\"TotalCount\":0,\"BackupSet\":[]"
+/* 12:00:00Z as the cloud writes it */
+#define ONE_TASK                                                                        \
+    "\"TotalCount\":1,\"Tasks\":[{\"TaskId\":77,\"StartTime\":\"2026-11-01 20:00:00\"," \
+    "\"EndTime\":\"\",\"InstanceId\":\"crs-a\",\"Progress\":0,\"Result\":1}]"
+
+static void begin(struct twin *twin, const char *every, enum on_unknown on_unknown,
+                  int32_t retry_failed, enum overlap overlap)
+{
+    twin_init(twin, NOON - 10);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", every);
+    schedule->on_unknown = on_unknown;
+    schedule->retry_failed = retry_failed;
+    schedule->overlap = overlap;
+    schedule->start_within_us = 1800 * SECOND;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin->keeps_questions = true;
+    twin_make_durable(twin);
+    twin_start(twin, config);
+    twin_run(twin, 11 * SECOND);
+    assert_int_equal(twin->sent_count, 1);
+}
+
+/* The run's tag, from the request that went out. */
+static void tag_of(const struct twin *twin, char ret[64])
+{
+    const char *at = strstr(twin->sent[0].body, "crsbackupd:20261101T120000Z:");
+    assert_non_null(at);
+    (void)snprintf(ret, 64, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+static void answer_looks(struct twin *twin, const char *tasks, const char *backups, int64_t us)
+{
+    for (int64_t i = 0; i < us / SECOND; i++) {
+        twin_run(twin, SECOND);
+        int n = twin_find(twin, "DescribeTaskList");
+        if (n >= 0)
+            twin_answer(twin, n, tasks);
+        n = twin_find(twin, "DescribeInstanceBackups");
+        if (n >= 0)
+            twin_answer(twin, n, backups);
+    }
+}
+
+static void what_is_not_there_is_sent_again_after_the_settling_time(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    twin_lose(&twin, 0, EXCHANGE_LOST);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_unknown"), 1);
+    answer_looks(&twin, NO_TASKS, NO_BACKUPS, 58 * SECOND);
+    assert_int_equal(twin.sent_count, 1);
+    answer_looks(&twin, NO_TASKS, NO_BACKUPS, 6 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_retry"), 1);
+    twin_accept(&twin, 1);
+    assert_int_equal(twin.ended[LEDGER_SUBMITTED], 1);
+    twin_finish(&twin);
+}
+
+static void a_backup_with_the_tag_is_adopted(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    char tag[64];
+    char backups[512];
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    tag_of(&twin, tag);
+    (void)snprintf(backups, sizeof backups,
+                   "\"TotalCount\":1,\"BackupSet\":[{\"StartTime\":\"2026-11-01 20:00:01\","
+                   "\"BackupId\":\"b\",\"BackupType\":\"0\",\"Status\":1,\"Remark\":\"x %s\"}]",
+                   tag);
+    twin_refuse(&twin, 0, "InternalError.InternalError", -1);
+    answer_looks(&twin, ONE_TASK, backups, 70 * SECOND);
+    assert_int_equal(twin.sent_count, 1);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_submitted schedule=nightly "
+                                             "instance=crs-a region=ap-guangzhou "
+                                             "slot=2026-11-01T12:00:00Z attempt=1 task_id=77"),
+                     1);
+    twin_run(&twin, 5 * SECOND);
+    int n = twin_find(&twin, "DescribeTaskInfo");
+    assert_true(n >= 0 && strcmp(twin.asked[n].body, "{\"TaskId\":77}") == 0);
+    twin_answer(&twin, n, "\"Status\":\"succeed\"");
+    assert_int_equal(twin_count_lines(&twin, "event=backup_succeeded"), 1);
+    assert_int_equal(twin.finished[LEDGER_SUCCEEDED], 1);
+    twin_finish(&twin);
+}
+
+static void a_task_that_nothing_explains(enum on_unknown on_unknown, int want_sent)
+{
+    static struct twin twin;
+    begin(&twin, "1h", on_unknown, 0, OVERLAP_ALLOW);
+    twin_lose(&twin, 0, EXCHANGE_LOST);
+    answer_looks(&twin, ONE_TASK, NO_BACKUPS, 500 * SECOND);
+    assert_int_equal(twin.sent_count, 1);
+    answer_looks(&twin, ONE_TASK, NO_BACKUPS, 200 * SECOND);
+    assert_int_equal(twin.sent_count, want_sent);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_failed"), 2 - want_sent);
+    assert_int_equal(twin_count_lines(&twin, "reason=unknown"), 2 - want_sent);
+    assert_int_equal(twin.ended[LEDGER_UNKNOWN], 2 - want_sent);
+    twin_finish(&twin);
+}
+
+static void what_cannot_be_told_is_held_or_sent(void **state)
+{
+    (void)state;
+    a_task_that_nothing_explains(ON_UNKNOWN_HOLD, 1);
+    a_task_that_nothing_explains(ON_UNKNOWN_RESEND, 2);
+}
+
+static void a_crash_leaves_a_doubt(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    twin_crash(&twin, 0); /* its answer is never seen */
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_start(&twin, config);
+    assert_int_equal(engine_status(twin.engine).doubtful, 1);
+    answer_looks(&twin, NO_TASKS, NO_BACKUPS, 70 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    twin_accept(&twin, 1);
+    assert_int_equal(twin.ended[LEDGER_SUBMITTED], 1);
+    twin_finish(&twin);
+}
+
+static void a_task_that_failed(int32_t retry_failed, int want_sent)
+{
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, retry_failed, OVERLAP_ALLOW);
+    for (int i = 0; i < want_sent; i++) {
+        assert_int_equal(twin.sent_count, i + 1);
+        twin_accept(&twin, i);
+        twin_run(&twin, 5 * SECOND);
+        twin_answer(&twin, twin_find(&twin, "DescribeTaskInfo"),
+                    "\"Status\":\"failed\",\"TaskMessage\":\"no disk\"");
+        twin_run(&twin, 10 * SECOND);
+    }
+    assert_int_equal(twin.sent_count, want_sent);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_retry"), want_sent - 1);
+    assert_int_equal(twin_count_lines(&twin, "reason=task_failed code=failed message=\"no disk\""),
+                     1);
+    assert_int_equal(twin.finished[LEDGER_TASK_FAILED], 1);
+    twin_finish(&twin);
+}
+
+static void a_failed_task_is_tried_again_as_often_as_allowed(void **state)
+{
+    (void)state;
+    a_task_that_failed(0, 1);
+    a_task_that_failed(1, 2);
+}
+
+static void a_restart_goes_on_watching(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    twin_accept(&twin, 0);
+    twin_crash(&twin, 0);
+    struct config *config = twin_config();
+    twin_add(config, twin_every(config, "nightly", "1h"), "crs-a", NULL);
+    twin_start(&twin, config);
+    twin_run(&twin, 2 * SECOND);
+    twin_answer(&twin, twin_find(&twin, "DescribeTaskInfo"), "\"Status\":\"succeed\"");
+    assert_int_equal(twin_count_lines(&twin, "event=backup_succeeded"), 1);
+    twin_crash(&twin, 0);
+    config = twin_config();
+    twin_add(config, twin_every(config, "nightly", "1h"), "crs-a", NULL);
+    twin_start(&twin, config);
+    assert_int_equal(engine_status(twin.engine).watched, 0);
+    twin_finish(&twin);
+}
+
+static void a_backup_that_does_not_end_is_stuck(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    twin_init(&twin, NOON - 10);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    schedule->complete_within_us = 600 * SECOND;
+    schedule->overlap = OVERLAP_FORBID;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_start(&twin, config);
+    twin_run(&twin, 11 * SECOND);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 590 * SECOND);
+    assert_int_equal(engine_status(twin.engine).watched, 1);
+    twin_run(&twin, 20 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_failed"), 1);
+    assert_int_equal(twin_count_lines(&twin, "reason=stuck"), 1);
+    assert_int_equal(twin.finished[LEDGER_STUCK], 1);
+    twin_run(&twin, 3000 * SECOND); /* it is no longer in the way */
+    assert_int_equal(twin.sent_count, 2);
+    twin_finish(&twin);
+}
+
+static void forbidden_overlap_asks_first(const char *status, int want_sent, int want_skipped)
+{
+    static struct twin twin;
+    begin(&twin, "1m", ON_UNKNOWN_HOLD, 0, OVERLAP_FORBID);
+    twin_accept(&twin, 0);
+    twin.keeps_questions = false; /* till then it is running */
+    twin_run(&twin, 45 * SECOND);
+    twin.keeps_questions = true;
+    twin_run(&twin, 16 * SECOND); /* the next slot, a second ago */
+    assert_int_equal(twin.sent_count, 1);
+    int n = twin_find(&twin, "DescribeTaskInfo");
+    assert_true(n >= 0);
+    twin_answer(&twin, n, status);
+    twin_run(&twin, 2 * SECOND);
+    assert_int_equal(twin.sent_count, want_sent);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_skipped schedule=nightly "
+                                             "instance=crs-a region=ap-guangzhou "
+                                             "slot=2026-11-01T12:01:00Z reason=overlap"),
+                     want_skipped);
+    twin_finish(&twin);
+}
+
+static void an_earlier_backup_is_in_the_way(void **state)
+{
+    (void)state;
+    forbidden_overlap_asks_first("\"Status\":\"running\"", 1, 1);
+    forbidden_overlap_asks_first("\"Status\":\"succeed\"", 2, 0);
+}
+
+/* A dead host is not hammered, and nothing is lost by it. */
+static void a_dead_host_gets_probes(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    twin_init(&twin, NOON - 10);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    for (int i = 0; i < 60; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "crs-i%03d", i);
+        twin_add(config, schedule, id, NULL);
+    }
+    twin_start(&twin, config);
+    int answered = 0;
+    for (int i = 0; i < 1800; i++) {
+        twin_run(&twin, SECOND / 10);
+        for (; answered < twin.sent_count; answered++)
+            twin_lose(&twin, answered, EXCHANGE_NOT_SENT);
+    }
+    assert_int_equal(twin_count_lines(&twin, "event=endpoint_down"), 1);
+    assert_in_range(twin.sent_count, 10, 60); /* in three minutes; 3,000 without a breaker */
+    for (int i = 0; i < 1200; i++) {
+        twin_run(&twin, SECOND / 10);
+        for (; answered < twin.sent_count; answered++)
+            twin_accept(&twin, answered);
+    }
+    assert_int_equal(twin_count_lines(&twin, "event=endpoint_up"), 1);
+    assert_int_equal(twin.ended[LEDGER_SUBMITTED], 60);
+    twin_finish(&twin);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_there_is_sent_again_after_the_settling_time),
+        cmocka_unit_test(a_backup_with_the_tag_is_adopted),
+        cmocka_unit_test(what_cannot_be_told_is_held_or_sent),
+        cmocka_unit_test(a_crash_leaves_a_doubt),
+        cmocka_unit_test(a_failed_task_is_tried_again_as_often_as_allowed),
+        cmocka_unit_test(a_restart_goes_on_watching),
+        cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
+        cmocka_unit_test(an_earlier_backup_is_in_the_way),
+        cmocka_unit_test(a_dead_host_gets_probes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
