@@ -29,6 +29,7 @@ JOBS = "2"
 
 # Limits in seconds; a nightly run has NIGHTLY times as much.
 MESON_SUITES = {"unit": 240, "lint": 120, "sim": 300, "fuzz-corpus": 120, "integration-c": 240}
+PYTHON_LIMITS = {"system": 900}  # with a Debian to download
 PYTHON_LIMIT = 420
 STATIC_LIMIT = 480
 SMOKE_LIMIT = 300
@@ -186,6 +187,7 @@ def build_optimised():
 # ---- counting ----
 
 CMOCKA = re.compile(r"^\[ +(RUN|OK|SKIPPED) +\] \w+", re.MULTILINE)
+SKIPPED = re.compile(r"^SKIPPED \[\d+\] \S+: (.*)", re.MULTILINE)
 UNITTEST = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 
 
@@ -309,10 +311,12 @@ def call_pytest(label, arguments):
         "CRSBACKUPCTL": str(built / "src/ctl/crsbackupctl"),
         "CRASH_FAULTS": str(RELEASE / "tests/crash/faults.so"),
     }
-    command = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}"]
+    command = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", f"--junitxml={junit}"]
     command += ["--durations=5", *arguments]
-    code, left = run(command, log, PYTHON_LIMIT * (NIGHTLY if nightly() else 1), env)
+    code, left = run(command, log, PYTHON_LIMITS.get(label, PYTHON_LIMIT) * (NIGHTLY if nightly() else 1), env)
     count = count_junit(junit)
+    for reason in sorted(set(SKIPPED.findall(log.read_text(errors="replace")))):
+        print(f"{label}: skipped: {reason}")
     if code not in (0, 5):
         print("\n".join(log.read_text(errors="replace").splitlines()[-200:]))
     return verdict(label, log, count, 0 if code == 5 else code, left)

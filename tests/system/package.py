@@ -1,0 +1,41 @@
+"""The Debian package as packaging/build-deb makes it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+LIMIT_BUILD = 240
+
+
+def build(top, out, environment=None, umask=0o022):
+    """Builds what is in `top`; returns the files that came out."""
+    fixed = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "DEB_BUILD_OPTIONS": "nocheck parallel=2"}
+    done = subprocess.run([str(top / "packaging/build-deb"), str(out)], env={**fixed, **(environment or {})}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LIMIT_BUILD,
+                          check=False, umask=umask)
+    assert done.returncode == 0, done.stdout[-8000:]
+    return sorted(pathlib.Path(out).iterdir())
+
+
+def copy_tree(to):
+    """The sources in another place, with other rights."""
+    shutil.copytree(TOP, to, symlinks=True, ignore=lambda directory, names: {
+        name for name in names if name in (".git", "__pycache__") or (directory == str(TOP) and name.startswith("build"))})
+    for directory, _, files in os.walk(to):
+        for name in files:
+            path = os.path.join(directory, name)
+            os.chmod(path, os.stat(path).st_mode & 0o700)
+
+
+def with_version(package, version, directory):
+    """The same package under a higher version."""
+    tree = pathlib.Path(directory) / "tree"
+    subprocess.run(["dpkg-deb", "-R", str(package), str(tree)], check=True, timeout=60)
+    control = tree / "DEBIAN/control"
+    lines = [f"Version: {version}" if line.startswith("Version:") else line for line in control.read_text().splitlines()]
+    control.write_text("\n".join(lines) + "\n")
+    made = pathlib.Path(directory) / f"crsbackupd_{version}.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", str(tree), str(made)], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    return made
