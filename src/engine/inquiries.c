@@ -101,6 +101,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
         engine_rest(engine);
         return false;
     }
+    lane->flights++;
     heap_remove(&lane->asks[inquiry->action].due, &inquiry->node);
     if (!inquiry->of_watch)
         (void)memcpy(flight->tag, HEAP_OWNER(inquiry, struct doubt, ask)->tag, sizeof flight->tag);
@@ -223,6 +224,7 @@ static void take_flight(struct engine *engine, struct flight *flight)
     engine_learn(engine, lane, bucket, inquiry_name(flight->action), &flight->verdict,
                  flight->outcome == EXCHANGE_ANSWERED, flight->probe);
     struct inquiry *inquiry = flight->inquiry;
+    lane->flights--;
     flight_give(&engine->flights, flight); /* what it holds stays till the next one is taken */
     if (inquiry == NULL || engine->draining)
         return;

@@ -42,7 +42,7 @@ void lane_configure(struct lane *lane, const struct config *config)
 bool lane_is_quiet(const struct lane *lane, struct mono now)
 {
     bool quiet = lane->runs == 0 && lane->watches == 0 && lane->batches.count == 0
-                 && bucket_is_quiet(&lane->bucket, now);
+                 && lane->flights == 0 && bucket_is_quiet(&lane->bucket, now);
     for (int i = 0; i < INQUIRY_ACTIONS; i++)
         quiet =
             quiet && lane->asks[i].due.count == 0 && bucket_is_quiet(&lane->asks[i].bucket, now);

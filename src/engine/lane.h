@@ -56,6 +56,7 @@ struct lane {
     struct ask asks[INQUIRY_ACTIONS];
     struct breaker breaker;
     uint32_t watches;    /* that ask here */
+    uint32_t flights;    /* questions that are out, also those of nobody any more */
     uint32_t runs;       /* of this lane, in any state */
     uint32_t unsent;     /* of those, RECORDING or READY */
     uint32_t in_flight;  /* of those, SENDING or ON_WIRE */
