@@ -129,7 +129,7 @@ static void begin_runs(struct engine *engine, struct lane *lane)
 {
     struct wall horizon = wall_add_us(engine->now.wall, ENGINE_PREPARE_US);
     for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
-        if (wall_before(horizon, batch->head_due) || !lane_wants_runs(lane)
+        if (wall_before(horizon, batch->head_due) || !lane_wants_runs(lane, horizon)
             || engine->run_count == ENGINE_RUNS_MAX)
             return;
         if (wall_diff_us(engine->now.wall, batch->head_due) >= batch->schedule->start_within_us) {

@@ -204,7 +204,8 @@ static void wake_lane(const struct engine *engine, const struct lane *lane, stru
     const struct batch *batch = lane_first_batch(lane);
     if (batch != NULL) {
         wake_wall(wake, wall_add_us(batch->head_due, batch->schedule->start_within_us));
-        if (lane_wants_runs(lane) && engine->run_count < ENGINE_RUNS_MAX)
+        if (lane_wants_runs(lane, wall_add_us(now.wall, ENGINE_PREPARE_US))
+            && engine->run_count < ENGINE_RUNS_MAX)
             wake_wall(wake, wall_add_us(batch->head_due, -ENGINE_PREPARE_US));
     }
 

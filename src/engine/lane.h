@@ -114,8 +114,8 @@ int lane_filter(struct lane *lane, struct digest *digest, void *context, lane_wh
 /* Members that wait in all its batches. */
 uint64_t lane_backlog(const struct lane *lane);
 
-/* How many more runs may be prepared. */
-bool lane_wants_runs(const struct lane *lane);
+/* Whether another run may be prepared. Those that are due after `horizon` do not count. */
+bool lane_wants_runs(const struct lane *lane, struct wall horizon);
 
 /* Connections worth having open for a backlog of `coming` requests. */
 unsigned lane_connections(const struct lane *lane, uint64_t coming);
