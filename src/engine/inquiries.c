@@ -105,6 +105,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
     heap_remove(&lane->asks[inquiry->action].due, &inquiry->node);
     if (!inquiry->of_watch)
         (void)memcpy(flight->tag, HEAP_OWNER(inquiry, struct doubt, ask)->tag, sizeof flight->tag);
+    flight->asked_at = engine->now.wall;
     flight->owes_token = true;
     flight->probe = breaker_send(&lane->breaker);
     request.ticket = flight->ticket;

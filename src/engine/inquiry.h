@@ -53,6 +53,7 @@ struct flight {
     bool has_outcome;
     bool owes_token;
     bool probe;
+    struct wall asked_at; /* the answer is no older */
     enum exchange_kind outcome;
     struct mono left_at;
     struct mono outcome_at;

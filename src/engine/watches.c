@@ -197,7 +197,7 @@ void engine_watch_answered(struct engine *engine, struct watch *watch, const str
     }
     const struct task_info task = flight->page.task;
     if (task.state == TASK_RUNNING) {
-        watch->running_at = engine->now.wall;
+        watch->running_at = flight->asked_at;
         ask_again(engine, watch);
     } else if (task.state != TASK_FAILED || !try_again(engine, watch, &task)) {
         end(engine, watch, &task);
