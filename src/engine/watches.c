@@ -244,5 +244,8 @@ enum start engine_may_start(struct engine *engine, const struct run *run)
 int64_t engine_start_delay_us(const struct engine *engine, const struct run *run)
 {
     int64_t until_due = wall_diff_us(run->due, engine->now.wall);
-    return until_due > 0 ? until_due : RECHECK_US;
+    if (until_due > 0)
+        return until_due;
+    /* All look again at once: one turn for thousands of them. */
+    return RECHECK_US - engine->now.mono.ns / NS_PER_US % RECHECK_US;
 }
