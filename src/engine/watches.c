@@ -146,6 +146,8 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
     const struct schedule *schedule = config_find_schedule(engine->config, watch->ongoing.schedule);
     if (schedule == NULL || schedule->paused || watch->failures >= schedule->retry_failed)
         return false;
+    if (schedule_find_instance(schedule, watch->ongoing.instance) == NULL)
+        return false; /* a slot that is open still has it */
     struct open_slot *open = engine_find_open(engine, schedule->name, watch->ongoing.slot);
     if (open != NULL)
         schedule = open->schedule;
