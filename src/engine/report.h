@@ -32,7 +32,7 @@ void report_succeeded(const struct journal *journal, const struct submission *wh
 void report_task_failed(const struct journal *journal, const struct submission *what,
                         const char *status, const char *message);
 
-/* The cloud does not let us ask what becomes of it, or of a lost answer. */
+/* What becomes of it cannot be asked: the cloud does not let us, or nobody knows its task. */
 void report_cannot_watch(const struct journal *journal, const struct submission *what,
                          const struct verdict *verdict);
 void report_cannot_look(const struct journal *journal, const struct run *run,

@@ -252,9 +252,13 @@ void engine_submit(struct engine *engine, struct run *run, const char *found, bo
     open->members++; /* it and its names live till the last line of this */
     engine_end_run(engine, run, LEDGER_SUBMITTED);
     if (!watched && what.task_id == 0) {
+        const struct verdict verdict = {.code = "Client.NoTask",
+                                        .message = "its backup is there, its task is not listed"};
         if (done) {
             report_succeeded(&engine->ports.journal, &what, 0);
             engine->totals.succeeded++;
+        } else {
+            report_cannot_watch(&engine->ports.journal, &what, &verdict);
         }
         engine_tell_finished(engine, &what, done ? LEDGER_SUCCEEDED : LEDGER_UNWATCHED, "", "");
     }
