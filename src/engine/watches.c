@@ -223,6 +223,32 @@ void engine_expire_watches(struct engine *engine)
 
 /* ---- runs that wait for an earlier backup ---- */
 
+static bool holds_earlier(const struct lane *lane, const struct run *run)
+{
+    for (size_t i = 0; i < lane->batches.count; i++) {
+        const struct batch *batch = HEAP_OWNER(lane->batches.nodes[i], struct batch, node);
+        if (!wall_before(batch->slot, run->slot)
+            || strcmp(batch->schedule->name, run->schedule->name) != 0)
+            continue;
+        for (uint32_t j = batch->next; j < batch->count; j++)
+            if (strcmp(batch->schedule->instances[batch->order[j]].id, run->instance->id) == 0)
+                return true;
+    }
+    return false;
+}
+
+/*
+ * A member of an earlier slot that has no run yet. In the same lane that one goes first; it is
+ * elsewhere where a reload has moved its instance to another host.
+ */
+static bool waits_elsewhere(const struct engine *engine, const struct run *run)
+{
+    for (uint32_t i = 0; i < engine->lane_count; i++)
+        if (engine->lanes[i] != run->lane && holds_earlier(engine->lanes[i], run))
+            return true;
+    return false;
+}
+
 enum start engine_may_start(struct engine *engine, const struct run *run)
 {
     if (run->schedule->overlap == OVERLAP_ALLOW)
@@ -230,7 +256,7 @@ enum start engine_may_start(struct engine *engine, const struct run *run)
     struct ongoing *before =
         ongoing_before(&engine->ongoings, run->schedule->name, run->instance->id, run->slot);
     if (before == NULL)
-        return START_NOW;
+        return waits_elsewhere(engine, run) ? START_LATER : START_NOW;
     if (!before->is_watch || wall_before(engine->now.wall, run->due))
         return START_LATER;
     struct watch *watch = HEAP_OWNER(before, struct watch, ongoing);
