@@ -17,7 +17,8 @@
 #define BODY_MAX 512
 #define SHARE 4
 #define AFTER_S SECONDS_PER_DAY /* lists are asked for up to so long from now */
-#define BEFORE_S (10 * 3600)    /* and from so long before the send, for stamps in another zone */
+/* And from so long before the send: stamps of another zone, or our clock a day ahead then. */
+#define BEFORE_S (34 * 3600)
 
 bool engine_may_ask(struct lane *lane, enum inquiry_action action, uint64_t count)
 {
