@@ -2,8 +2,8 @@
  * The cloud and the network, seeded, behind the transport's table.
  *
  * A request's way: send() -> its bytes leave -> it arrives and is answered -> the outcome. What
- * becomes of it on the network is drawn when it is sent; what the cloud makes of it is decided when
- * it arrives, in cloud_decide.c.
+ * becomes of it on the network is drawn when it is sent, unless its host is dead then; what the
+ * cloud makes of it is decided when it arrives, in cloud_decide.c.
  */
 #include "sim/sim.h"
 
@@ -37,7 +37,7 @@ static struct message *new_message(struct cloud *cloud)
         assert(cloud->messages != NULL);
     }
     struct message *m = &cloud->messages[cloud->count++];
-    *m = (struct message){.date_second = -1};
+    *m = (struct message){.date_second = -1, .looks_at = -1};
     return m;
 }
 
@@ -96,6 +96,11 @@ static void set_out(struct sim *sim, uint64_t index, int64_t connect_timeout_us)
     struct cloud *cloud = &sim->cloud;
     struct message *m = &cloud->messages[index];
     int64_t leave_us = dice_range(&cloud->dice, 0, sim->faults->leave_max_us);
+    const struct outage *outage = world_outage(&sim->world, m->host, sim->clock.now);
+    if (outage != NULL) {
+        m->fate = outage->kind == OUTAGE_SILENT ? FATE_DEAD : FATE_NOT_SENT;
+        leave_us = outage->kind == OUTAGE_UNROUTED ? connect_timeout_us : 1000;
+    }
     if (m->fate != FATE_NOT_SENT && leave_us < connect_timeout_us) {
         clock_push(&sim->clock, sim->clock.now + leave_us * NS_PER_US, EVENT_LEAVE, index, 0);
         return;
@@ -140,6 +145,8 @@ static int twin_send(void *context, const struct transport_request *request, str
     m->host = host;
     m->rate = sim->world.generations[sim->generation].per_second;
     m->stamp_s = strtoll(header(request, "X-TC-Timestamp"), NULL, 10);
+    m->sent_at = sim->clock.now;
+    m->era = oracle_sends_to(&sim->oracle, host, &m->is_probe);
     m->deadline_at = sim->clock.now + request->timeout_us * NS_PER_US;
     m->fate = draw_fate(sim);
     m->request = strdup(request->body);
@@ -155,6 +162,11 @@ void cloud_leave(struct sim *sim, uint64_t index)
     if (m->over)
         return;
     engine_file_on_wire(sim->engine, m->ticket, clock_sample(&sim->clock).mono);
+    if (m->fate == FATE_DEAD) {
+        m->outcome = EXCHANGE_LOST;
+        clock_push(&sim->clock, m->deadline_at, EVENT_OUTCOME, index, 0);
+        return;
+    }
     int64_t way = dice_range(&sim->cloud.dice, 0, PATH_JITTER_US) * NS_PER_US;
     if (m->fate == FATE_LOST_BEFORE) {
         m->outcome = EXCHANGE_LOST;
@@ -170,13 +182,6 @@ static void release(struct message *m)
     free(m->request);
     free(m->body);
     m->request = m->body = NULL;
-}
-
-/* The answer is given; the request may still be on its way. */
-static void drop_body(struct message *m)
-{
-    free(m->body);
-    m->body = NULL;
 }
 
 void cloud_arrive(struct sim *sim, uint64_t index, int64_t at)
@@ -208,7 +213,11 @@ void cloud_outcome(struct sim *sim, uint64_t index)
     } else {
         oracle_answered(&sim->oracle);
     }
-    const char *body = m->outcome == EXCHANGE_ANSWERED ? m->body : NULL;
+    bool answered = m->outcome == EXCHANGE_ANSWERED;
+    oracle_back_from(&sim->oracle, m->host, m->era, m->is_probe, answered && m->http_status < 500);
+    if (answered && m->looks_at >= 0)
+        oracle_looked(&sim->oracle, m->looks_at, m->sent_at);
+    const char *body = answered ? m->body : NULL;
     struct exchange exchange = {
         .kind = m->outcome,
         .error = body != NULL ? NULL : "connection\nreset by \x1b[1mpeer",
@@ -222,7 +231,8 @@ void cloud_outcome(struct sim *sim, uint64_t index)
     trace_line(&sim->trace, "outcome ticket %llx kind %d acted %d", (unsigned long long)m->ticket,
                (int)exchange.kind, m->acted);
     engine_file_outcome(sim->engine, m->ticket, &exchange, clock_sample(&sim->clock).mono);
-    drop_body(m);
+    free(m->body); /* the request may still be on its way */
+    m->body = NULL;
 }
 
 static void twin_cancel(void *context, uint64_t ticket)

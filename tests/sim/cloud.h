@@ -27,6 +27,7 @@ enum fate {
     FATE_FINAL,
     FATE_BUSY,
     FATE_NONE,
+    FATE_DEAD, /* not drawn: its host is dead, and says nothing */
 };
 
 #define MESSAGE_OF_NO_RECORD SIZE_MAX
@@ -34,6 +35,10 @@ enum fate {
 struct message {
     enum cloud_action action;
     size_t record; /* MESSAGE_OF_NO_RECORD: it only asks */
+    int looks_at;  /* the instance whose backups it was told; -1: none */
+    int64_t sent_at;
+    uint64_t era; /* of its host */
+    bool is_probe;
     uint64_t ticket;
     int host;
     int rate;        /* per_second when it was sent */
@@ -57,10 +62,10 @@ struct message {
 #define TASK_OF_OTHERS SIZE_MAX
 
 enum task_status {
-    TASK_IS_PREPARING,
-    TASK_IS_RUNNING,
-    TASK_IS_SUCCEEDED,
-    TASK_IS_FAILED,
+    STATUS_PREPARING,
+    STATUS_RUNNING,
+    STATUS_SUCCEEDED,
+    STATUS_FAILED,
 };
 
 /* One backup that was begun. */

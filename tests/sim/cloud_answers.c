@@ -27,6 +27,7 @@
 /* What a request asks for; seconds of the cloud's clock. */
 struct question {
     char instance[MODEL_INSTANCE_ID_MAX];
+    int number; /* of the instance */
     int64_t task;
     int64_t limit;
     int64_t offset;
@@ -142,11 +143,14 @@ static bool ask(const struct message *m, struct question *ret)
         .to_s = INT64_MAX / 2,
         .statuses = 1U << STATUS_NORMAL,
         .manual = true,
+        .number = -1,
     };
     if (json_read(&json, m->request, strlen(m->request), &err) != 0)
         return false;
     bool good = read_question(json_root(&json), m->action, ret);
     json_finish(&json);
+    if (strncmp(ret->instance, "crs-sim", strlen("crs-sim")) == 0)
+        ret->number = (int)strtol(ret->instance + strlen("crs-sim"), NULL, 10);
     return good;
 }
 
@@ -204,7 +208,7 @@ static void answer_task_info(struct sim *sim, struct message *m, int64_t at,
                    "\",\"InstanceId\":\"%s\",\"TaskMessage\":\"%s\"",
                    statuses[status],
                    cloud_time(clock_cloud_second(&sim->clock, task->begins_at), start), id,
-                   status == TASK_IS_FAILED ? "the node failed\\nevent=forged" : "");
+                   status == STATUS_FAILED ? "the node failed\\nevent=forged" : "");
     cloud_answer(m, members);
 }
 
@@ -246,10 +250,8 @@ static void add_backup(struct sim *sim, struct text *text, const struct task *ta
 static bool is_listed(struct sim *sim, const struct task *task, enum cloud_action action,
                       const struct question *q, int64_t at)
 {
-    char id[MODEL_INSTANCE_ID_MAX];
     int64_t begins_s = clock_cloud_second(&sim->clock, task->begins_at);
-    world_instance_id(task->instance, id);
-    if (strcmp(id, q->instance) != 0 || begins_s < q->from_s || begins_s > q->to_s)
+    if (task->instance != q->number || begins_s < q->from_s || begins_s > q->to_s)
         return false;
     if (action == ACTION_TASK_LIST)
         return q->manual && at >= task->listed_at
@@ -301,4 +303,6 @@ void cloud_answer_question(struct sim *sim, struct message *m, int64_t at)
         answer_task_info(sim, m, at, &q);
     else
         answer_list(sim, m, at, &q);
+    if (m->action == ACTION_BACKUPS)
+        m->looks_at = q.number;
 }

@@ -15,6 +15,7 @@
 #define QUOTA_OF_BACKUPS 50 /* DescribeInstanceBackups has more */
 #define QUOTA_LARGE 100     /* of an account that was given more */
 #define REMARK_MAX 4096
+#define TASK_LEAST_US (2 * US_PER_SECOND) /* stamps have whole seconds: two are told apart */
 
 static void set_body(struct message *m, int http_status, const char *text)
 {
@@ -69,13 +70,18 @@ static bool is_over_quota(struct sim *sim, struct message *m, int64_t at, int *r
 static void act_on(struct sim *sim, struct message *m, int64_t at)
 {
     char remark[REMARK_MAX];
-    m->acted = true;
+    int instance = sim->oracle.records[m->record].instance;
     int64_t takes_us = dice_range(&sim->cloud.dice, 0, sim->faults->task_max_us);
-    const struct task *task =
-        tasks_begin(sim, sim->oracle.records[m->record].instance,
-                    cloud_remark_of(sim, m, remark, sizeof remark), m->record, at, takes_us);
-    m->task_id = task->id;
-    oracle_acted(&sim->oracle, m->record, task->id, task->fails);
+    if (dice_chance(&sim->cloud.tasks.dice, sim->faults->slow_tasks))
+        takes_us = dice_range(&sim->cloud.tasks.dice, 0, sim->faults->slow_task_max_us);
+    if (!world_is_calm(&sim->world))
+        takes_us += TASK_LEAST_US;
+    if (sim->world.faults.task_us > 0)
+        takes_us = sim->world.faults.task_us;
+    cloud_remark_of(sim, m, remark, sizeof remark);
+    m->acted = true;
+    m->task_id = tasks_begin(sim, instance, remark, m->record, at, takes_us)->id;
+    oracle_acted(&sim->oracle, m->record, m->task_id);
 }
 
 static void accept_it(struct sim *sim, struct message *m)
@@ -115,6 +121,8 @@ static bool goes_wrong(struct sim *sim, struct message *m, int64_t at)
     bool may_act = m->action == ACTION_BACKUP && m->fate != FATE_FINAL && m->fate != FATE_BUSY;
     if (m->fate == FATE_NONE)
         return false;
+    if (may_act && at < sim->cloud.locked_until[sim->oracle.records[m->record].instance])
+        may_act = false; /* and nobody learns why */
     if (acts && may_act)
         act_on(sim, m, at);
     switch (m->fate) {
@@ -133,6 +141,7 @@ static bool goes_wrong(struct sim *sim, struct message *m, int64_t at)
         cloud_refuse(m, acts ? "InternalError.InternalError" : "FailedOperation.SystemError",
                      "oops", false);
         break;
+    case FATE_DEAD:
     case FATE_NOT_SENT:
     case FATE_LOST_BEFORE:
     case FATE_LOST_AFTER:

@@ -58,9 +58,9 @@ enum task_status task_status(const struct task *task, int64_t at)
 {
     int64_t length = task->ends_at - task->begins_at;
     if (at >= task->ends_at)
-        return task->fails ? TASK_IS_FAILED : TASK_IS_SUCCEEDED;
-    return (at - task->begins_at) < length / 1000 * PREPARES_PERMILLE ? TASK_IS_PREPARING
-                                                                      : TASK_IS_RUNNING;
+        return task->fails ? STATUS_FAILED : STATUS_SUCCEEDED;
+    return (at - task->begins_at) < length / 1000 * PREPARES_PERMILLE ? STATUS_PREPARING
+                                                                      : STATUS_RUNNING;
 }
 
 void tasks_finish(struct tasks *tasks)
@@ -91,7 +91,7 @@ void operator_acts(struct sim *sim, int instance)
     static const char *const remarks[] = {"", "before the upgrade", "remark \"quoted\"",
                                           "\xe6\xaf\x8f\xe6\x97\xa5"};
     struct dice *dice = &sim->cloud.tasks.dice;
-    int64_t takes_us = dice_range(dice, 0, OPERATOR_US);
+    int64_t takes_us = dice_range(dice, 2 * US_PER_SECOND, OPERATOR_US);
     const char *remark = remarks[dice_range(dice, 0, 3)];
     if (sim->faults == &sim->world.calm || sim->clock.now < sim->cloud.locked_until[instance])
         return;

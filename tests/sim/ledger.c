@@ -38,34 +38,46 @@ static void make_durable(struct sim *sim, size_t index)
     sim->oracle.records[pending->record].durable = pending->ticket;
 }
 
+/* -1 of an entry that has none. */
+static int result_of(const struct ledger_entry *entry)
+{
+    switch (entry->kind) {
+    case LEDGER_STARTED:
+        return -1;
+    case LEDGER_ENDED:
+        return (int)entry->result;
+    case LEDGER_FINISHED:
+        return (int)entry->finish;
+    }
+    return -1;
+}
+
 static int twin_append(void *context, const struct ledger_entry *entry)
 {
     struct sim *sim = context;
     struct ledger_twin *ledger = &sim->ledger;
     sim->oracle.progress++;
-    trace_line(&sim->trace, "ledger %s %s %s slot %lld attempt %d result %d",
-               entry->kind == LEDGER_STARTED ? "started"
-               : entry->kind == LEDGER_ENDED ? "ended"
-                                             : "finished",
-               entry->schedule, entry->instance, (long long)(entry->slot.us / US_PER_SECOND),
-               entry->attempt, entry->kind == LEDGER_STARTED ? -1 : (int)entry->result);
-    if (sim->world.durable)
-        return ledger_log_append(sim, entry);
+    static const char *const kinds[] = {"started", "ended", "finished"};
+    trace_line(&sim->trace, "ledger %s %s %s slot %lld attempt %d result %d task %lld",
+               kinds[entry->kind], entry->schedule, entry->instance,
+               (long long)(entry->slot.us / US_PER_SECOND), entry->attempt, result_of(entry),
+               (long long)entry->task_id);
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
-    if (entry->kind == LEDGER_FINISHED)
-        return 0;
-    if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
-        return dice_chance(&ledger->dice, sim->faults->ledger_refuses) ? -EIO : 0;
-    if (entry->kind == LEDGER_ENDED) {
-        oracle_ended(&sim->oracle, entry);
-        return dice_chance(&ledger->dice, sim->faults->ledger_refuses) ? -EIO : 0;
+    struct record *record = NULL;
+    if (!whole) {
+        record = oracle_find(&sim->oracle, entry->schedule, entry->instance, entry->slot);
+        if (record == NULL)
+            return -EINVAL;
+        oracle_entry(&sim->oracle, record, entry);
     }
-    if (dice_chance(&ledger->dice, sim->faults->ledger_refuses))
+    if (sim->world.durable)
+        return ledger_log_append(sim, entry, record);
+    if (dice_chance(&ledger->dice, sim->faults->ledger_refuses)) {
+        oracle_entry_refused(&sim->oracle);
         return -ENOSPC;
-    const struct record *record =
-        oracle_find(&sim->oracle, entry->schedule, entry->instance, entry->slot);
-    if (record == NULL)
-        return -EINVAL;
+    }
+    if (whole || entry->kind != LEDGER_STARTED)
+        return 0;
     size_t index = ledger_keep_pending(sim, entry->ticket, record);
     int outcome = dice_chance(&ledger->dice, sim->faults->ledger_fails) ? -EIO : 0;
     int64_t after = dice_range(&ledger->dice, 0, sim->faults->ledger_max_us) * NS_PER_US;

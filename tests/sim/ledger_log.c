@@ -77,24 +77,14 @@ void ledger_committed(struct sim *sim, uint64_t life, int outcome)
     commit(sim);
 }
 
-int ledger_log_append(struct sim *sim, const struct ledger_entry *entry)
+int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct record *record)
 {
+    static const enum line_kind kinds[] = {LINE_STARTED, LINE_ENDED, LINE_FINISHED};
     struct ledger_twin *ledger = &sim->ledger;
-    bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
-    struct record *record = NULL;
-    if (!whole) {
-        record = oracle_find(&sim->oracle, entry->schedule, entry->instance, entry->slot);
-        if (record == NULL)
-            return -EINVAL;
-    }
-    if (record != NULL && entry->kind == LEDGER_ENDED) {
-        if (entry->result == LEDGER_AGAIN)
-            oracle_again(&sim->oracle, record);
-        else
-            oracle_ended(&sim->oracle, entry);
-    }
+    bool whole = record == NULL;
     if (dice_chance(&ledger->dice, sim->faults->ledger_refuses)) {
-        if (record != NULL)
+        oracle_entry_refused(&sim->oracle);
+        if (!whole)
             record->refused = true;
         else if (entry->kind == LEDGER_STARTED)
             oracle_slot_refused(&sim->oracle);
@@ -105,16 +95,14 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry)
     if (entry->ticket != 0)
         ledger_keep_pending(sim, entry->ticket, record);
     push(sim, &(struct ledger_line){
-                  .kind = entry->kind == LEDGER_STARTED ? LINE_STARTED
-                          : entry->kind == LEDGER_ENDED ? LINE_ENDED
-                                                        : LINE_FINISHED,
-                  .task_id = entry->task_id,
-                  .at = entry->at,
+                  .kind = kinds[entry->kind],
                   .schedule = ledger_find_schedule(entry->schedule),
                   .record = whole ? SIZE_MAX : (size_t)(record - sim->oracle.records),
                   .slot = entry->slot,
                   .attempt = entry->attempt,
                   .result = (int)entry->result,
+                  .task_id = entry->task_id,
+                  .at = entry->at,
                   .ticket = entry->ticket,
               });
     commit(sim);
@@ -161,17 +149,18 @@ static void replay(struct sim *sim, const struct ledger_line *line)
     }
     struct record *r = &sim->oracle.records[line->record];
     if (line->kind == LINE_FINISHED) {
-        r->kept_finished = true;
+        if (r->kept == KEPT_ENDED && r->kept_result == (int)LEDGER_SUBMITTED)
+            r->kept_finished = true;
         return;
     }
-    r->kept_finished = false;
-    r->kept_task = line->task_id;
-    r->kept_at = line->at;
     r->kept = line->kind == LINE_STARTED          ? KEPT_STARTED
               : line->result == (int)LEDGER_AGAIN ? KEPT_AGAIN
                                                   : KEPT_ENDED;
+    r->kept_finished = false;
     r->kept_attempt = line->attempt;
     r->kept_result = line->result;
+    r->kept_task = line->kind == LINE_STARTED ? 0 : line->task_id;
+    *(line->kind == LINE_STARTED ? &r->kept_started_at : &r->kept_ended_at) = line->at;
 }
 
 void ledger_stopped(struct sim *sim, bool crashed)
@@ -191,7 +180,7 @@ void ledger_stopped(struct sim *sim, bool crashed)
     ledger->slot_count = 0;
     memset(ledger->horizons, 0, sizeof ledger->horizons);
     for (size_t i = 0; i < sim->oracle.record_count; i++)
-        sim->oracle.records[i].kept = KEPT_NOTHING;
+        oracle_forget_kept(&sim->oracle.records[i]);
     for (size_t i = 0; i < kept; i++)
         replay(sim, &ledger->log[i]);
     oracle_gone(&sim->oracle, ledger->horizons, ledger->slots, ledger->slot_count, crashed);
@@ -208,7 +197,7 @@ int ledger_log_recorded(void *context, const char *schedule, struct wall after,
     struct wall last = {INT64_MIN};
     for (size_t i = 0; i < sim->ledger.log_count; i++) {
         const struct ledger_line *line = &sim->ledger.log[i];
-        bool names_slot = line->kind == LINE_STARTED || line->kind == LINE_ENDED;
+        bool names_slot = line->kind != LINE_HORIZON && line->kind != LINE_VOID;
         if (!names_slot || line->schedule != index || line->slot.us <= after.us)
             continue;
         first = wall_earlier(first, line->slot);
@@ -222,6 +211,23 @@ int ledger_log_recorded(void *context, const char *schedule, struct wall after,
     return 0;
 }
 
+struct rows {
+    struct ledger_row *list;
+    size_t count;
+    size_t capacity;
+};
+
+static void add_row(struct rows *rows, const struct ledger_row *row)
+{
+    if (rows->count == rows->capacity) {
+        rows->capacity = rows->capacity == 0 ? 64 : rows->capacity * 2;
+        rows->list = reallocarray(rows->list, rows->capacity, sizeof *rows->list);
+        assert(rows->list != NULL);
+    }
+    rows->list[rows->count++] = *row;
+}
+
+/* `id` is the caller's, and the row borrows it. */
 static struct ledger_row row_of(const struct record *r, char id[MODEL_INSTANCE_ID_MAX])
 {
     static const enum ledger_state states[] = {LEDGER_STATE_ENDED, LEDGER_STATE_STARTED,
@@ -234,42 +240,70 @@ static struct ledger_row row_of(const struct record *r, char id[MODEL_INSTANCE_I
         .slot = r->slot,
         .attempt = r->kept_attempt,
         .state = states[r->kept],
-        .started_at = r->kept_at,
-        .ended_at = r->kept_at,
+        .started_at = r->kept_started_at,
+        .ended_at = r->kept_ended_at,
         .task_id = r->kept_task,
     };
 }
 
-static void give_attempts(struct sim *sim, int schedule, struct wall slot, ledger_row_fn each,
-                          void *each_context)
+static int compare_rows(const void *a, const void *b)
 {
-    size_t count = sim->oracle.record_count;
-    for (size_t i = 0; i < count; i++) {
-        const struct record *r = &sim->oracle.records[i];
-        if (r->unborn || r->kept != KEPT_STARTED || r->schedule != schedule || r->slot.us != slot.us
-            || planted == PLANT_RESEND)
-            continue;
-        char id[MODEL_INSTANCE_ID_MAX];
-        const struct ledger_row row = row_of(r, id);
-        each(each_context, &row);
-    }
+    const struct ledger_row *x = a;
+    const struct ledger_row *y = b;
+    int order = strcmp(x->schedule, y->schedule);
+    if (order == 0)
+        order = (x->slot.us > y->slot.us) - (x->slot.us < y->slot.us);
+    return order != 0 ? order : strcmp(x->instance, y->instance);
 }
 
-/* By slot and instance, the slot itself first; of one that has ended attempts may be left. */
+static int compare_slots(const void *a, const void *b)
+{
+    const struct ledger_row *x = a;
+    const struct ledger_row *y = b;
+    int order = (x->slot.us > y->slot.us) - (x->slot.us < y->slot.us);
+    return order != 0 ? order : compare_rows(a, b);
+}
+
+static void give_rows(struct rows *rows, int (*compare)(const void *, const void *),
+                      ledger_row_fn each, void *each_context)
+{
+    if (rows->count > 1)
+        qsort(rows->list, rows->count, sizeof *rows->list, compare);
+    for (size_t i = 0; i < rows->count; i++)
+        each(each_context, &rows->list[i]);
+    free(rows->list);
+}
+
+static char *ids_for(const struct sim *sim)
+{
+    char *ids = calloc(sim->oracle.record_count + 1, MODEL_INSTANCE_ID_MAX);
+    assert(ids != NULL);
+    return ids;
+}
+
 int ledger_log_unended(void *context, ledger_row_fn each, void *each_context)
 {
     struct sim *sim = context;
     const struct ledger_twin *ledger = &sim->ledger;
-    for (size_t i = 0; i < ledger->slot_count; i++) {
-        const struct kept_slot *slot = &ledger->slots[i];
-        const struct ledger_row whole = {.schedule = world_schedule_name(slot->schedule),
-                                         .instance = LEDGER_WHOLE_SLOT,
-                                         .region = "",
-                                         .slot = slot->slot};
-        if (slot->open)
-            each(each_context, &whole);
-        give_attempts(sim, slot->schedule, slot->slot, each, each_context);
+    struct rows rows = {.list = NULL};
+    char *ids = ids_for(sim);
+    for (size_t i = 0; i < ledger->slot_count; i++)
+        if (ledger->slots[i].open)
+            add_row(&rows, &(struct ledger_row){
+                               .schedule = world_schedule_name(ledger->slots[i].schedule),
+                               .instance = LEDGER_WHOLE_SLOT,
+                               .region = "",
+                               .slot = ledger->slots[i].slot,
+                           });
+    for (size_t i = 0; i < sim->oracle.record_count; i++) {
+        const struct record *r = &sim->oracle.records[i];
+        if (r->unborn || r->kept != KEPT_STARTED || planted == PLANT_RESEND)
+            continue;
+        struct ledger_row row = row_of(r, ids + i * MODEL_INSTANCE_ID_MAX);
+        add_row(&rows, &row);
     }
+    give_rows(&rows, compare_rows, each, each_context);
+    free(ids);
     return 0;
 }
 
@@ -296,15 +330,17 @@ int ledger_log_scan(void *context, const char *schedule, struct wall slot, ledge
 int ledger_log_unfinished(void *context, ledger_row_fn each, void *each_context)
 {
     struct sim *sim = context;
-    size_t count = planted == PLANT_FORGET_WATCH ? 0 : sim->oracle.record_count;
-    for (size_t i = 0; i < count; i++) {
+    struct rows rows = {.list = NULL};
+    char *ids = ids_for(sim);
+    for (size_t i = 0; i < sim->oracle.record_count; i++) {
         const struct record *r = &sim->oracle.records[i];
         if (r->unborn || r->kept != KEPT_ENDED || r->kept_result != (int)LEDGER_SUBMITTED
-            || r->kept_finished)
+            || r->kept_finished || planted == PLANT_FORGET_WATCH)
             continue;
-        char id[MODEL_INSTANCE_ID_MAX];
-        const struct ledger_row row = row_of(r, id);
-        each(each_context, &row);
+        struct ledger_row row = row_of(r, ids + i * MODEL_INSTANCE_ID_MAX);
+        add_row(&rows, &row);
     }
+    give_rows(&rows, compare_slots, each, each_context);
+    free(ids);
     return 0;
 }

@@ -11,14 +11,16 @@
 #include <string.h>
 
 void oracle_init(struct oracle *oracle, const struct world *world, const struct clock *clock,
-                 struct trace *trace)
+                 struct trace *trace, const struct cloud *cloud)
 {
     *oracle = (struct oracle){
         .world = world,
         .clock = clock,
         .trace = trace,
+        .cloud = cloud,
         .quiet_at = INT64_MAX,
         .refused_at = INT64_MIN / 2,
+        .entry_refused_at = INT64_MIN / 2,
     };
     int r = digest_create(&oracle->digest, NULL);
     assert(r == 0);
@@ -29,18 +31,19 @@ void oracle_finish(struct oracle *oracle)
     digest_destroy(oracle->digest);
     free(oracle->records);
     free(oracle->index);
-    free(oracle->open);
+    free(oracle->open.list);
+    free(oracle->watched.list);
     oracle->digest = NULL;
     oracle->records = NULL;
     oracle->index = NULL;
-    oracle->open = NULL;
+    oracle->open.list = oracle->watched.list = NULL;
 }
 
 const char *rule_text(enum rule_name rule)
 {
     static const char *const texts[RULES] = {"",         "once",   "rate",   "drain",
                                              "account",  "order",  "flight", "live",
-                                             "identity", "policy", "log"};
+                                             "identity", "policy", "dead",   "log"};
     return texts[rule];
 }
 
@@ -80,16 +83,39 @@ static size_t *place_of(struct oracle *oracle, int schedule, int instance, struc
     }
 }
 
+void oracle_list(struct oracle *oracle, struct places *places, const struct record *record)
+{
+    places->list[places->count++] = (size_t)(record - oracle->records);
+}
+
+void oracle_unlist(struct oracle *oracle, struct places *places, const struct record *record)
+{
+    size_t number = (size_t)(record - oracle->records);
+    for (size_t i = 0; i < places->count; i++) {
+        if (places->list[i] != number)
+            continue;
+        places->list[i] = places->list[--places->count];
+        return;
+    }
+}
+
+static void grow_places(struct oracle *oracle, struct places *places)
+{
+    places->list = reallocarray(places->list, oracle->record_capacity, sizeof *places->list);
+    assert(places->list != NULL);
+}
+
 static void grow(struct oracle *oracle)
 {
     oracle->record_capacity = oracle->record_capacity == 0 ? 256 : oracle->record_capacity * 2;
     oracle->records =
         reallocarray(oracle->records, oracle->record_capacity, sizeof *oracle->records);
-    oracle->open = reallocarray(oracle->open, oracle->record_capacity, sizeof *oracle->open);
+    grow_places(oracle, &oracle->open);
+    grow_places(oracle, &oracle->watched);
     free(oracle->index);
     oracle->index_size = oracle->record_capacity * 2;
     oracle->index = calloc(oracle->index_size, sizeof *oracle->index);
-    assert(oracle->records != NULL && oracle->open != NULL && oracle->index != NULL);
+    assert(oracle->records != NULL && oracle->index != NULL);
     for (size_t i = 0; i < oracle->record_count; i++) {
         const struct record *r = &oracle->records[i];
         *place_of(oracle, r->schedule, r->instance, r->slot) = i + 1;
@@ -136,13 +162,49 @@ void oracle_open_record(struct oracle *oracle, int schedule, int instance, struc
         .slot = slot,
         .due = due,
         .deadline = wall_add_us(due, s->start_within_us),
+        .complete_within_us = s->complete_within_us,
+        .complete_most_us = s->complete_within_us,
+        .retry_failed = s->retry_failed,
+        .forbids_overlap = s->forbids_overlap,
+        .resends = s->resends,
         .opened_at = oracle->clock->now,
-        .told_ledger = -1,
-        .told_journal = -1,
+        .told_ledger = NOT_TOLD,
+        .told_journal = NOT_TOLD,
+        .finish_ledger = NOT_TOLD,
+        .finish_journal = NOT_TOLD,
     };
-    oracle->open[oracle->open_count++] = (size_t)(record - oracle->records);
+    oracle_list(oracle, &oracle->open, record);
     if (*place == 0)
         *place = ++oracle->record_count;
+}
+
+void oracle_retime(struct oracle *oracle, struct record *record)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct plan_of_schedule *s = &g->schedules[record->schedule];
+    char id[MODEL_INSTANCE_ID_MAX];
+    world_instance_id(record->instance, id);
+    struct wall due =
+        wall_add_us(record->slot, delay_us(oracle, record->schedule, id, s->spread_us));
+    struct wall deadline = wall_add_us(due, s->start_within_us);
+    record->due = wall_earlier(record->due, due);
+    if (wall_before(record->deadline, deadline))
+        record->deadline = deadline;
+    if (s->complete_within_us < record->complete_within_us)
+        record->complete_within_us = s->complete_within_us;
+    if (s->complete_within_us > record->complete_most_us)
+        record->complete_most_us = s->complete_within_us;
+}
+
+struct wall oracle_earliest_deadline(struct oracle *oracle, const struct record *record)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct plan_of_schedule *s = &g->schedules[record->schedule];
+    char id[MODEL_INSTANCE_ID_MAX];
+    world_instance_id(record->instance, id);
+    struct wall due =
+        wall_add_us(record->slot, delay_us(oracle, record->schedule, id, s->spread_us));
+    return wall_earlier(record->deadline, wall_add_us(due, s->start_within_us));
 }
 
 struct record *oracle_known(struct oracle *oracle, int schedule, int instance, struct wall slot)
@@ -188,71 +250,68 @@ struct record *oracle_find(struct oracle *oracle, const char *schedule, const ch
 /* Both the ledger and the journal have been told: it leaves the list of open ones. */
 static void close_record(struct oracle *oracle, struct record *record)
 {
+    const char *name = world_schedule_name(record->schedule);
     if (record->told_ledger < 0 || record->told_journal < 0)
         return;
     if (record->told_ledger != record->told_journal)
-        oracle_break(oracle, RULE_ACCOUNT, "%s %d: the ledger was told %d, the journal %d",
-                     world_schedule_name(record->schedule), record->instance, record->told_ledger,
-                     record->told_journal);
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: the ledger was told %d, the journal %d", name,
+                     record->instance, record->told_ledger, record->told_journal);
     record->ended_at = oracle->clock->now;
-    size_t number = (size_t)(record - oracle->records);
-    for (size_t i = 0; i < oracle->open_count; i++) {
-        if (oracle->open[i] != number)
-            continue;
-        oracle->open[i] = oracle->open[--oracle->open_count];
+    oracle->free_at[record->schedule][record->instance] = oracle->clock->now;
+    oracle_unlist(oracle, &oracle->open, record);
+    if (record->told_ledger != (int)LEDGER_SUBMITTED)
         return;
-    }
+    if (record->told_task != record->followed)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: the ledger has task %lld, the journal %lld",
+                     name, record->instance, (long long)record->followed,
+                     (long long)record->told_task);
+    oracle_list(oracle, &oracle->watched, record);
 }
 
-/* The stamps have whole seconds: of two tasks of one instance in one either may be named. */
-bool oracle_is_its_task(const struct oracle *oracle, const struct record *r, int64_t task_id)
+static void check_reason(struct oracle *oracle, const struct record *r, enum ledger_result result)
 {
-    if (task_id == r->acted_task)
-        return true;
-    for (size_t i = 0; i < oracle->record_count; i++) {
-        const struct record *other = &oracle->records[i];
-        if (other->acted_task == task_id && other->instance == r->instance
-            && llabs(other->acted_at - r->acted_at) < 2 * NS_PER_SECOND)
-            return true;
-    }
-    return false;
-}
-
-void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry)
-{
-    struct record *r = oracle_find(oracle, entry->schedule, entry->instance, entry->slot);
-    if (r == NULL)
-        return;
-    if (entry->result == LEDGER_SKIPPED)
-        oracle_switch(oracle);
     const char *name = world_schedule_name(r->schedule);
+    if (result == LEDGER_SKIPPED && !r->overlaps && oracle_is_member(oracle, r))
+        oracle_break(oracle, RULE_POLICY, "%s %d: skipped without a reason", name, r->instance);
+    if (result == LEDGER_MISSED && r->was_sent && !r->resumed)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: missed after an attempt", name, r->instance);
+    bool may_stop = oracle->draining && !oracle->world->durable;
+    if (result == LEDGER_MISSED && !may_stop
+        && wall_before(clock_sample(oracle->clock).wall, r->deadline))
+        oracle_break(oracle, RULE_POLICY, "%s %d: missed before its time is over", name,
+                     r->instance);
+}
+
+static void ended(struct oracle *oracle, struct record *r, const struct ledger_entry *entry)
+{
+    const char *name = world_schedule_name(r->schedule);
+    if (entry->result == LEDGER_SKIPPED && !r->overlaps)
+        oracle_switch(oracle);
     if (r->told_ledger >= 0)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: ends twice", name, r->instance);
     if (r->in_flight)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: ends while its request is out", name,
                      r->instance);
-    bool submitted = entry->result == LEDGER_SUBMITTED;
-    bool adopted = submitted && !r->accepted && r->may_have_acted && r->acted_task != 0
-                   && oracle_is_its_task(oracle, r, entry->task_id);
-    if (!adopted && (submitted != r->accepted || (submitted && entry->task_id != r->task_id)))
-        oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, accepted %d, task %lld", name,
-                     r->instance, (int)entry->result, r->accepted, (long long)entry->task_id);
-    if (!submitted
-        && (entry->result == LEDGER_UNKNOWN ? !r->may_have_acted && !r->must_be_unknown
-                                            : r->acts > 0))
-        oracle_break(oracle, RULE_ACCOUNT, "%s %d: result %d, may have acted %d", name, r->instance,
-                     (int)entry->result, r->may_have_acted);
-    if (entry->result == LEDGER_SKIPPED && oracle_is_member(oracle, r))
-        oracle_break(oracle, RULE_POLICY, "%s %d: skipped without a reason", name, r->instance);
-    if (entry->result == LEDGER_MISSED && r->was_sent)
-        oracle_break(oracle, RULE_ACCOUNT, "%s %d: missed after an attempt", name, r->instance);
-    bool may_stop = oracle->draining && !oracle->world->durable;
-    if (entry->result == LEDGER_MISSED && !may_stop
-        && wall_before(clock_sample(oracle->clock).wall, r->deadline))
-        oracle_break(oracle, RULE_POLICY, "%s %d: missed before its time is over", name,
-                     r->instance);
+    oracle_check_end(oracle, r, entry);
+    check_reason(oracle, r, entry->result);
+    if (entry->result == LEDGER_SUBMITTED) {
+        r->followed = entry->task_id;
+        r->submitted_at = oracle->clock->now;
+        r->submitted_wall = entry->at;
+        r->finish_ledger = r->finish_journal = NOT_TOLD;
+    }
     r->told_ledger = (int)entry->result;
     close_record(oracle, r);
+}
+
+void oracle_entry(struct oracle *oracle, struct record *record, const struct ledger_entry *entry)
+{
+    if (entry->kind == LEDGER_FINISHED)
+        oracle_finished(oracle, record, entry);
+    else if (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN)
+        oracle_again(oracle, record);
+    else if (entry->kind == LEDGER_ENDED)
+        ended(oracle, record, entry);
 }
 
 void oracle_told(struct oracle *oracle, struct record *record, int result)
@@ -266,17 +325,6 @@ void oracle_told(struct oracle *oracle, struct record *record, int result)
 }
 
 /* ---- requests ---- */
-
-void oracle_renew_record(struct oracle *oracle, struct record *record)
-{
-    const struct generation *g = &oracle->world->generations[oracle->generation];
-    const struct plan_of_schedule *s = &g->schedules[record->schedule];
-    char id[MODEL_INSTANCE_ID_MAX];
-    world_instance_id(record->instance, id);
-    record->host = g->host_of[record->instance];
-    record->due = wall_add_us(record->slot, delay_us(oracle, record->schedule, id, s->spread_us));
-    record->deadline = wall_add_us(record->due, s->start_within_us);
-}
 
 bool oracle_is_member(const struct oracle *oracle, const struct record *record)
 {
@@ -311,10 +359,11 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const char *name = world_schedule_name(record->schedule);
-    if (record->in_flight || record->acts > 0 || record->accepted || record->told_ledger >= 0)
+    if (record->in_flight || record->may_have_acted || record->accepted || record->told_ledger >= 0)
         oracle_break(oracle, RULE_ONCE, "%s %d: sent again%s", name, record->instance,
                      record->accepted ? " after it was accepted" : "");
     check_order(oracle, record, ticket, host);
+    oracle_check_overlap(oracle, record);
     if (oracle->in_flight >= g->max_in_flight)
         oracle_break(oracle, RULE_FLIGHT, "%s %d: sent with %d in flight of %d", name,
                      record->instance, oracle->in_flight, g->max_in_flight);
@@ -324,6 +373,7 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
     record->may_have_acted = true;
     record->was_sent = true;
     record->waits = false;
+    record->told_doubt = false;
     oracle->in_flight++;
     oracle->hosts[record->host].in_flight++;
     oracle->sent++;
@@ -332,6 +382,8 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
 void oracle_asked(struct oracle *oracle)
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
+    if (oracle->draining)
+        oracle_break(oracle, RULE_ORDER, "asked while draining");
     if (oracle->in_flight >= g->max_in_flight)
         oracle_break(oracle, RULE_FLIGHT, "asked with %d in flight of %d", oracle->in_flight,
                      g->max_in_flight);
@@ -345,6 +397,11 @@ void oracle_answered(struct oracle *oracle)
     oracle->freed_at = oracle->clock->now;
 }
 
+void oracle_looked(struct oracle *oracle, int instance, int64_t asked_at)
+{
+    oracle->looks[instance][oracle->look_count[instance]++ % LOOKS_KEPT] = asked_at;
+}
+
 void oracle_outcome(struct oracle *oracle, size_t number, bool definite, bool acted,
                     int64_t task_id)
 {
@@ -354,56 +411,12 @@ void oracle_outcome(struct oracle *oracle, size_t number, bool definite, bool ac
     record->task_id = task_id;
     record->may_have_acted = !definite;
     record->waits = definite;
+    if (!definite && !record->accepted)
+        record->doubted_at = oracle->clock->now;
     assert(!(definite && acted));
     oracle->in_flight--;
     oracle->hosts[record->host].in_flight--;
+    oracle->hosts[record->host].freed_at = oracle->clock->now;
     oracle->freed_at = oracle->clock->now;
     oracle->accepted += record->accepted;
-}
-
-/* ---- the rate ---- */
-
-static void measure_drain(struct oracle *oracle, struct watched_host *host, int64_t at)
-{
-    if (oracle->world->kind != WORLD_BACKLOG)
-        return;
-    int per_second = oracle->world->generations[oracle->generation].per_second;
-    if (at - host->burst_last > 10 * NS_PER_SECOND)
-        host->burst_count = 0;
-    host->burst_last = at;
-    if (host->burst_count < 0)
-        return; /* a reload came in between */
-    if (host->burst_count++ == 0)
-        host->burst_first = at;
-    if (host->burst_count < 2 * per_second + 1)
-        return;
-    double seconds = (double)(at - host->burst_first) / 1e9;
-    /* The first may have been late on its way and the last early: no more than the jitter. */
-    double permille = (double)(host->burst_count - 1) / (seconds - 0.009) / per_second * 1000;
-    if (oracle->worst_drain == 0 || permille < oracle->worst_drain)
-        oracle->worst_drain = permille;
-    if (permille < 980)
-        oracle_break(oracle, RULE_DRAIN, "%lld arrivals in %.3f s at %d a second",
-                     (long long)host->burst_count, seconds, per_second);
-}
-
-void oracle_arrived(struct oracle *oracle, int number, enum cloud_action action, int64_t at,
-                    int rate)
-{
-    struct watched_lane *lane = &oracle->hosts[number].lanes[action];
-    lane->arrivals[lane->arrival_count++ % ARRIVALS_KEPT] = (struct arrival){at, rate};
-    size_t count = 0;
-    int most = 0; /* after a reload those sent by the old rate may still be on their way */
-    for (; count < lane->arrival_count && count < ARRIVALS_KEPT; count++) {
-        const struct arrival *a =
-            &lane->arrivals[(lane->arrival_count - 1 - count) % ARRIVALS_KEPT];
-        if (at - a->at >= NS_PER_SECOND)
-            break;
-        most = a->rate > most ? a->rate : most;
-    }
-    if (count > (size_t)most)
-        oracle_break(oracle, RULE_RATE, "%zu arrivals of %s at host %d in one second, not %d",
-                     count, world_action_name(action), number, most);
-    if (action == ACTION_BACKUP)
-        measure_drain(oracle, &oracle->hosts[number], at);
 }

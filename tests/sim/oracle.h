@@ -2,18 +2,22 @@
  * The oracle: what must hold whatever happens, judged from what the engine does at its ports and
  * from the truth that only the simulation knows. It shares no code with the engine.
  *
- *   RULE_ONCE      a slot of an instance is never sent again when the cloud has begun a backup of
- * it RULE_RATE      in no one-second window do more than per_second requests of one action arrive
+ *   RULE_ONCE      a slot of an instance is never backed up twice: not sent again unless all its
+ *                  requests before did nothing or their task failed, as far as the truth goes;
+ *                  where that was in doubt, not before the cloud was looked through twice, once
+ *                  after the settling time. The file may allow more (on_unknown: resend)
+ *   RULE_RATE      in no one-second window do more than per_second requests of one action arrive
  *                  at a host
  *   RULE_DRAIN     a backlog without faults drains at 98 % of per_second or better
- *   RULE_ACCOUNT   what came due ends exactly once, told once to the journal and to the ledger,
- *                  with the same result and in agreement with the truth
- *   RULE_ORDER     nothing is sent before its STARTED entry is durable, before its instant, at or
- *                  past the end of start_within, while draining, or for who is not in the file
- *   RULE_FLIGHT    never more than max_in_flight at once
- *   RULE_LIVE      what is due ends in bounded time; no spinning; no sleeping past work
- *   RULE_IDENTITY  slots are those of the rule, in order, and never repeat
- *   RULE_POLICY    run, caught up, missed or skipped as the file says
+ *   RULE_ACCOUNT   what came due ends exactly once, and what was submitted is finished exactly
+ * once, told once to the journal and to the ledger, with the same result and in agreement with the
+ * truth; the task that is named is the one of that slot RULE_ORDER     nothing is sent before its
+ * STARTED entry is durable, before its instant, at or past the end of start_within, while draining,
+ * or for who is not in the file RULE_FLIGHT    never more than max_in_flight at once RULE_LIVE what
+ * is due ends in bounded time; no spinning; no sleeping past work RULE_IDENTITY  slots are those of
+ * the rule, in order, and never repeat RULE_POLICY    run, caught up, missed or skipped as the file
+ * says; no overlap where it is forbidden; no more attempts after failed tasks than it allows
+ *   RULE_DEAD      a host that is dead is not hammered
  *   RULE_LOG       no secret and no control character in a line
  */
 #pragma once
@@ -27,6 +31,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cloud;
+
 enum rule_name {
     RULE_NONE,
     RULE_ONCE,
@@ -38,6 +44,7 @@ enum rule_name {
     RULE_LIVE,
     RULE_IDENTITY,
     RULE_POLICY,
+    RULE_DEAD,
     RULE_LOG,
     RULES,
 };
@@ -69,6 +76,8 @@ struct kept_slot {
     bool awaits_line; /* the next start owes one line for the whole of it */
 };
 
+#define NOT_TOLD (-1)
+
 /* What is known of one slot of one instance. */
 struct record {
     int schedule;
@@ -77,33 +86,61 @@ struct record {
     struct wall slot;
     struct wall due;
     struct wall deadline;
+    int64_t complete_within_us; /* the file's, when it was opened or begun anew; the least */
+    int64_t complete_most_us;
+    int retry_failed;
+    bool forbids_overlap;
+    bool resends;
     int64_t opened_at; /* true time */
     int64_t ended_at;
     bool in_flight;
-    bool may_have_acted; /* by the truth: not to be sent again */
+    bool may_have_acted; /* by what the engine can know: not to be sent again */
     bool accepted;
     bool was_sent;
-    bool waits; /* for another attempt */
+    bool waits;   /* for another attempt */
+    bool resumed; /* what was sent was by an earlier life */
     int64_t task_id;
     uint64_t durable; /* ticket whose STARTED entry is durable; 0: none */
-    int told_ledger;  /* enum ledger_result; -1: not yet */
+    int told_ledger;  /* enum ledger_result, or NOT_TOLD */
     int told_journal;
 
+    /* What may have acted is looked for. */
+    int64_t doubted_at; /* true time, from which on */
+    bool told_doubt;    /* the journal was told */
+    bool overlaps;      /* the journal was told that it is skipped for that */
+
+    /* What was submitted is followed to its end. */
+    int64_t told_task; /* by the journal */
+    int64_t followed;  /* the task that the ledger was told; 0: none is known */
+    int64_t submitted_at;
+    struct wall submitted_wall;
+    int finish_ledger; /* enum ledger_finish, or NOT_TOLD */
+    int finish_journal;
+    int retries;     /* after tasks that failed */
+    int64_t retried; /* the last of them */
+
     /* Over several lives of a process with a durable ledger. */
-    int acts; /* of the cloud: backups that it began and that do not fail */
+    int acts;          /* of the cloud: backups that it began */
+    int64_t last_task; /* the last of them; 0: none */
     enum kept_state kept;
     int kept_attempt;
     int kept_result;
     bool kept_finished;
     int64_t kept_task;
-    struct wall kept_at;
-    bool finished; /* what became of its backup was told */
-    int64_t acted_at;
-    int64_t acted_task;   /* the task that the cloud began for it */
+    struct wall kept_started_at;
+    struct wall kept_ended_at;
     bool unborn;          /* its slot was opened, but the ledger lost that */
     bool refused;         /* the ledger did not take an entry of it */
-    bool must_be_unknown; /* the next start must say so */
+    bool must_be_doubted; /* the next start says that it is in doubt */
+    bool must_be_unknown; /* the next start owes it this end */
     bool must_be_skipped;
+    bool must_be_dropped; /* the next start no longer follows it */
+};
+
+/* Places of records. */
+struct places {
+    size_t *list;
+    size_t count;
 };
 
 struct watched_schedule {
@@ -125,6 +162,7 @@ struct watched_schedule {
 };
 
 #define ARRIVALS_KEPT 1024
+#define LOOKS_KEPT 16
 
 struct arrival {
     int64_t at;
@@ -141,7 +179,15 @@ struct watched_host {
     struct watched_lane lanes[CLOUD_ACTIONS];
     int64_t sent[ARRIVALS_KEPT]; /* backups */
     size_t sent_count;
-    int in_flight;
+    int in_flight;       /* backups */
+    int64_t freed_at;    /* one of them came back */
+    int dead;            /* requests in a row that came back without a sign of life */
+    uint64_t era;        /* they are counted anew after every sign of life */
+    int probes;          /* sent since there were too many, and not back */
+    int64_t probe_count; /* sent since then */
+    int64_t tripped_at;
+    int64_t died_at;     /* the last of them came back */
+    int64_t alive_at;    /* the last sign of life after them */
     int64_t burst_first; /* of the slot that is being drained */
     int64_t burst_last;
     int64_t burst_count; /* negative: not measured */
@@ -162,8 +208,12 @@ struct oracle {
     size_t record_capacity;
     size_t *index; /* hash table of 1 + place in `records` */
     size_t index_size;
-    size_t *open; /* places of those that have not ended */
-    size_t open_count;
+    struct places open;    /* that have not ended */
+    struct places watched; /* that were submitted and are not finished */
+    int64_t free_at[WORLD_SCHEDULES_MAX][WORLD_INSTANCES_MAX]; /* a run or backup of it ended */
+    int64_t looks[WORLD_INSTANCES_MAX][LOOKS_KEPT]; /* when lists of backups were asked for */
+    size_t look_count[WORLD_INSTANCES_MAX];
+    const struct cloud *cloud; /* its books */
     int in_flight;
     int64_t freed_at;       /* a place in flight came free */
     int64_t unjudged_until; /* after a reload the old pace still shows in how late things are */
@@ -175,9 +225,10 @@ struct oracle {
     int64_t held_at;   /* true time; of the last look that was not steady */
     struct now judged; /* the clocks at the last look */
     bool has_judged;
-    int64_t refused_at;      /* the ledger refused to open a slot: none is opened for a while */
-    bool resuming;           /* a start has not had its first turn */
-    struct kept_slot *slots; /* borrowed from the ledger's twin */
+    int64_t entry_refused_at; /* the ledger refused anything */
+    int64_t refused_at;       /* the ledger refused to open a slot: none is opened for a while */
+    bool resuming;            /* a start has not had its first turn */
+    struct kept_slot *slots;  /* borrowed from the ledger's twin */
     size_t slot_count;
     int64_t drained_at;
     int64_t quiet_at; /* INT64_MAX before */
@@ -198,7 +249,7 @@ struct oracle {
 };
 
 void oracle_init(struct oracle *oracle, const struct world *world, const struct clock *clock,
-                 struct trace *trace);
+                 struct trace *trace, const struct cloud *cloud);
 void oracle_finish(struct oracle *oracle);
 
 const char *rule_text(enum rule_name rule);
@@ -233,20 +284,17 @@ struct record *oracle_known(struct oracle *oracle, int schedule, int instance, s
 /* NULL for a slot that is not open (which is told). */
 struct record *oracle_find(struct oracle *oracle, const char *schedule, const char *instance,
                            struct wall slot);
-void oracle_ended(struct oracle *oracle, const struct ledger_entry *entry);
+/* The ledger is told something of the record; whether it takes it is not known yet. */
+void oracle_entry(struct oracle *oracle, struct record *record, const struct ledger_entry *entry);
 void oracle_event(struct oracle *oracle, const struct event *event);
 void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, int host);
 void oracle_asked(struct oracle *oracle); /* a request that only asks; no entry announces it */
 
-/* By the file that a start finds: where, and until when. */
-void oracle_renew_record(struct oracle *oracle, struct record *record);
-
-/* An attempt is said to have done nothing. */
-void oracle_again(struct oracle *oracle, struct record *record);
 /* What the ledger says of slots after `after`. */
 void oracle_recorded(struct oracle *oracle, int schedule, struct wall first, struct wall last);
 /* The ledger did not take the entry of a slot that is to be opened. */
 void oracle_slot_refused(struct oracle *oracle);
+void oracle_entry_refused(struct oracle *oracle);
 
 /* ---- a process with a durable ledger comes and goes ---- */
 
@@ -256,9 +304,18 @@ void oracle_gone(struct oracle *oracle, const struct kept_horizon *horizons,
 /* A new one is about to take up what is left, by the file that oracle_configured() named. */
 void oracle_resuming(struct oracle *oracle);
 
+/* Nothing of the record is in the log. */
+void oracle_forget_kept(struct record *record);
+
 /* ---- what only the simulation knows ---- */
 
-void oracle_acted(struct oracle *oracle, size_t record, int64_t task_id, bool fails);
+/* The cloud began a backup for the record. */
+void oracle_acted(struct oracle *oracle, size_t record, int64_t task);
+
+/* A request is handed to the transport; returns the era that goes with its end. */
+uint64_t oracle_sends_to(struct oracle *oracle, int host, bool *ret_is_probe);
+/* It is back. `alive`: the host answered, and not with a gateway's 5xx. */
+void oracle_back_from(struct oracle *oracle, int host, uint64_t era, bool is_probe, bool alive);
 
 void oracle_arrived(struct oracle *oracle, int host, enum cloud_action action, int64_t at,
                     int rate);
@@ -266,3 +323,5 @@ void oracle_arrived(struct oracle *oracle, int host, enum cloud_action action, i
 void oracle_outcome(struct oracle *oracle, size_t record, bool definite, bool acted,
                     int64_t task_id);
 void oracle_answered(struct oracle *oracle); /* the same of one that only asks */
+/* A list of the instance's backups, asked for at `asked_at`, came back whole. */
+void oracle_looked(struct oracle *oracle, int instance, int64_t asked_at);

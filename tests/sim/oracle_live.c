@@ -8,10 +8,10 @@
 #define RECOVERY_NS (65 * NS_PER_SECOND) /* requests out, throttling and waits of the faults */
 #define IDLE_TURNS_MAX 20                /* in a row, without anything done */
 #define TURN_CLOSE_NS (5 * MS)           /* turns nearer than this are one after the other */
+#define OVERLAP_LOOK_NS (600 * MS)       /* a run looks again so soon whether it may begin */
 #define LATE_SLACK_NS (4 * MS)           /* a late timer and the ledger's delay come on top */
 #define BACKOFF_MAX_US (620 * US_PER_SECOND)
-#define LOOKS_US (900 * US_PER_SECOND) /* an answer that was lost is looked for so long */
-#define FINISHED_NS (400 * NS_PER_SECOND)
+#define LOOKS_US (75 * US_PER_SECOND) /* after the settling time, for what is in doubt */
 #define END_SLACK_US (10 * US_PER_SECOND)
 
 /* The earliest true time at which the host could have been sent another request. */
@@ -42,11 +42,18 @@ static void check_lateness(struct oracle *oracle)
     int64_t ledger = 2 * oracle->world->calm.ledger_max_us * NS_PER_US;
     if (oracle->draining || oracle->held || oracle->in_flight >= g->max_in_flight)
         return;
-    for (size_t i = 0; i < oracle->open_count; i++) {
-        const struct record *r = &oracle->records[oracle->open[i]];
-        if (r->was_sent || r->may_have_acted || oracle->hosts[r->host].in_flight >= share)
-            continue;
-        int64_t could = host_free_at(oracle, &oracle->hosts[r->host]);
+    for (size_t i = 0; i < oracle->open.count; i++) {
+        const struct record *r = &oracle->records[oracle->open.list[i]];
+        const struct watched_host *host = &oracle->hosts[r->host];
+        if (r->was_sent || host->in_flight >= share || host->dead > 0
+            || (r->forbids_overlap && oracle_before(oracle, r) != NULL))
+            continue; /* the next sign of life, or the end of the backup before, lets it go */
+        int64_t could = host_free_at(oracle, host);
+        could = host->alive_at > could ? host->alive_at : could;
+        if (host->in_flight == share - 1) /* it had all the places that are its own */
+            could = host->freed_at > could ? host->freed_at : could;
+        int64_t free_at = oracle->free_at[r->schedule][r->instance] + OVERLAP_LOOK_NS;
+        could = r->forbids_overlap && free_at > could ? free_at : could;
         int64_t due = clock_when_wall(clock, r->due);
         could = due > could ? due : could;
         could = r->opened_at > could ? r->opened_at : could;
@@ -89,6 +96,7 @@ void oracle_after_turn(struct oracle *oracle)
         oracle_check_resumed(oracle);
     check_spinning(oracle);
     oracle_check_clock(oracle);
+    oracle_check_silence(oracle);
     if (oracle->broken == RULE_NONE)
         oracle_check_slots(oracle);
 }
@@ -97,8 +105,8 @@ void oracle_reloaded(struct oracle *oracle)
 {
     oracle_switch(oracle);
     oracle->reloading = false;
-    for (size_t i = 0; i < oracle->open_count; i++) {
-        const struct record *r = &oracle->records[oracle->open[i]];
+    for (size_t i = 0; i < oracle->open.count; i++) {
+        const struct record *r = &oracle->records[oracle->open.list[i]];
         if (!r->in_flight && !r->may_have_acted && !r->waits && !oracle_is_member(oracle, r))
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: removed or paused, but still waits",
                          world_schedule_name(r->schedule), r->instance);
@@ -115,8 +123,8 @@ void oracle_quiet(struct oracle *oracle)
 static int64_t longest_patience_us(const struct oracle *oracle)
 {
     int64_t longest = 0;
-    for (size_t i = 0; i < oracle->open_count; i++) {
-        const struct record *r = &oracle->records[oracle->open[i]];
+    for (size_t i = 0; i < oracle->open.count; i++) {
+        const struct record *r = &oracle->records[oracle->open.list[i]];
         int64_t us = wall_diff_us(r->deadline, r->due);
         longest = us > longest ? us : longest;
     }
@@ -129,32 +137,21 @@ static void check_ended(struct oracle *oracle)
     const struct generation *g = &oracle->world->generations[oracle->generation];
     struct wall now = clock_sample(oracle->clock).wall;
     int64_t patience = longest_patience_us(oracle);
-    for (size_t i = 0; i < oracle->open_count; i++) {
-        const struct record *r = &oracle->records[oracle->open[i]];
+    for (size_t i = 0; i < oracle->open.count; i++) {
+        const struct record *r = &oracle->records[oracle->open.list[i]];
         struct wall from = wall_before(r->due, oracle->quiet_wall) ? oracle->quiet_wall : r->due;
-        int64_t looks = r->may_have_acted ? LOOKS_US : 0;
-        if (wall_before(now, r->due)
-            || wall_diff_us(now, from) < patience + looks + g->timeout_us + END_SLACK_US)
+        int64_t allowed = patience + g->timeout_us + END_SLACK_US;
+        if (r->doubted_at > 0)
+            allowed += oracle->world->settle_us + LOOKS_US;
+        int64_t before = oracle->clock->now - allowed * NS_PER_US;
+        if (wall_before(now, r->due) || wall_diff_us(now, from) < allowed
+            || oracle_is_locked(oracle, r, before) || r->doubted_at > before
+            || (r->forbids_overlap
+                && (oracle_before(oracle, r) != NULL
+                    || oracle->free_at[r->schedule][r->instance] > before)))
             continue;
         oracle_break(oracle, RULE_LIVE, "%s %d: due at %lld and not over",
                      world_schedule_name(r->schedule), r->instance, (long long)r->due.us);
-    }
-}
-
-/* What was submitted is known to have ended; the longest time between two questions has passed. */
-static void check_finished(struct oracle *oracle)
-{
-    int64_t now = oracle->clock->now;
-    if (!oracle->world->durable)
-        return; /* a start knows of nothing */
-    for (size_t i = 0; i < oracle->record_count; i++) {
-        const struct record *r = &oracle->records[i];
-        if (r->unborn || r->finished || r->told_ledger != (int)LEDGER_SUBMITTED
-            || r->told_journal != (int)LEDGER_SUBMITTED || r->refused
-            || now - r->ended_at < FINISHED_NS || now - oracle->quiet_at < FINISHED_NS)
-            continue;
-        oracle_break(oracle, RULE_LIVE, "%s %d: submitted, and nobody knows what became of it",
-                     world_schedule_name(r->schedule), r->instance);
     }
 }
 
@@ -163,19 +160,21 @@ void oracle_drained(struct oracle *oracle)
     oracle_judge_clock(oracle);
     oracle->draining = true;
     oracle->drained_at = oracle->clock->now;
-    if (oracle->quiet_at != INT64_MAX && oracle->clock->now > oracle->quiet_at && !oracle->held) {
+    if (oracle->quiet_at != INT64_MAX && oracle->clock->now > oracle->quiet_at && !oracle->held)
         check_ended(oracle);
-        check_finished(oracle);
-    }
+    if (oracle->quiet_at != INT64_MAX && !oracle->held)
+        oracle_check_finished(oracle);
 }
 
 void oracle_stopped(struct oracle *oracle)
 {
-    for (size_t i = 0; i < oracle->open_count && !oracle->world->durable; i++) {
-        const struct record *r = &oracle->records[oracle->open[i]];
+    for (size_t i = 0; i < oracle->open.count && !oracle->world->durable; i++) {
+        const struct record *r = &oracle->records[oracle->open.list[i]];
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: drained, but slot %lld never ended",
                      world_schedule_name(r->schedule), r->instance, (long long)r->slot.us);
     }
     oracle->draining = false;
     oracle->idle_turns = 0;
+    if (!oracle->world->durable) /* what it followed is forgotten with it */
+        oracle->watched.count = 0;
 }

@@ -2,34 +2,25 @@
  * See oracle.h: a process with a durable ledger that dies and starts again. What counts is what its
  * log still has when it is gone; what a start owes follows from it:
  *
- *   begun, not ended        said to be unknown at once, then looked for
+ *   begun, not ended        in doubt, and said so; where its slot or instance has left the file,
+ *                           it ends as unknown at once
  *   its attempt did nothing due again, or skipped where it has left the file
  *   nothing                 due again; leaves nothing behind where it has left the file
- *   ended                   over for good
+ *   submitted, not finished followed again; said to be not where it has left the file
+ *   ended else              over for good
  */
 #include "sim/oracle_internal.h"
 
+#include <string.h>
+
 #define AHEAD_US (3605 * US_PER_SECOND) /* a horizon that went back stays there */
 
-void oracle_again(struct oracle *oracle, struct record *record)
+void oracle_forget_kept(struct record *record)
 {
-    if (record->in_flight || record->acts > 0 || record->told_ledger >= 0)
-        oracle_break(oracle, RULE_ONCE, "%s %d: due again, but it has acted or is over",
-                     world_schedule_name(record->schedule), record->instance);
-    record->may_have_acted = false;
-    record->waits = true;
-}
-
-void oracle_acted(struct oracle *oracle, size_t number, int64_t task_id, bool fails)
-{
-    struct record *record = &oracle->records[number];
-    record->acted_task = task_id;
-    record->acted_at = oracle->clock->now;
-    record->acts += fails ? 0 : 1;
-    if (record->acts > 1)
-        oracle_break(oracle, RULE_ONCE, "%s %d: the slot %lld is backed up twice",
-                     world_schedule_name(record->schedule), record->instance,
-                     (long long)record->slot.us);
+    record->kept = KEPT_NOTHING;
+    record->kept_finished = false;
+    record->kept_task = 0;
+    record->kept_started_at = record->kept_ended_at = (struct wall){0};
 }
 
 /* ---- gone ---- */
@@ -59,7 +50,14 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
     if (r->kept != KEPT_STARTED && r->kept != KEPT_ENDED && r->may_have_acted)
         oracle_break(oracle, RULE_ONCE, "%s %d: sent, and the ledger does not know", name,
                      r->instance);
-    r->told_ledger = r->told_journal = r->kept == KEPT_ENDED ? r->kept_result : -1;
+    r->told_ledger = r->told_journal = r->kept == KEPT_ENDED ? r->kept_result : NOT_TOLD;
+    r->finish_ledger = r->finish_journal = NOT_TOLD;
+    r->followed = r->told_task = r->kept_task;
+    r->submitted_wall = r->kept_ended_at;
+    r->submitted_at = oracle->clock->now;
+    r->overlaps = r->told_doubt = false;
+    r->retries = 0; /* a start does not know how many there were */
+    r->must_be_unknown = r->must_be_skipped = r->must_be_dropped = r->must_be_doubted = false;
     r->in_flight = false;
     r->waits = false;
     r->durable = 0;
@@ -82,8 +80,10 @@ void oracle_gone(struct oracle *oracle, const struct kept_horizon *horizons,
         s->recorded_last = (struct wall){INT64_MIN};
         s->kept_rule = horizons[i].rule;
     }
-    oracle->open_count = 0;
+    oracle->open.count = 0;
+    oracle->watched.count = 0;
     oracle->in_flight = 0;
+    memset(oracle->look_count, 0, sizeof oracle->look_count);
     oracle->refused_at = INT64_MIN / 2;
     oracle->draining = false;
     oracle->pending_switch = false;
@@ -92,23 +92,76 @@ void oracle_gone(struct oracle *oracle, const struct kept_horizon *horizons,
 
 /* ---- back ---- */
 
-static void owe(struct oracle *oracle, struct record *r)
+static const struct plan_of_schedule *plan_of(const struct oracle *oracle, int schedule)
 {
-    oracle->open[oracle->open_count++] = (size_t)(r - oracle->records);
+    return &oracle->world->generations[oracle->generation].schedules[schedule];
 }
 
-/* Attempts without end, whatever became of their schedule. */
-static void owe_unknown(struct oracle *oracle)
+/* Opened again by the present file; what is known of it stays. */
+static struct record *open_again(struct oracle *oracle, int schedule, int instance,
+                                 struct wall slot)
+{
+    const struct record *known = oracle_known(oracle, schedule, instance, slot);
+    struct record was = {.kept = KEPT_NOTHING};
+    if (known != NULL)
+        was = *known;
+    oracle_open_record(oracle, schedule, instance, slot);
+    struct record *r = oracle_known(oracle, schedule, instance, slot);
+    r->kept = was.kept;
+    r->kept_finished = was.kept_finished;
+    r->kept_task = was.kept_task;
+    r->kept_attempt = was.kept_attempt;
+    r->kept_result = was.kept_result;
+    r->kept_started_at = was.kept_started_at;
+    r->kept_ended_at = was.kept_ended_at;
+    r->refused = was.refused;
+    r->acts = was.acts;
+    r->last_task = was.last_task;
+    r->retries = was.retries;
+    r->retried = was.retried;
+    return r;
+}
+
+/* An attempt without end. */
+static void owe_doubt(struct oracle *oracle, struct record *r)
+{
+    const struct plan_of_schedule *plan = plan_of(oracle, r->schedule);
+    bool is_there = plan->present && !plan->paused && plan->has[r->instance];
+    if (is_there)
+        r = open_again(oracle, r->schedule, r->instance, r->slot);
+    else
+        oracle_list(oracle, &oracle->open, r);
+    r->was_sent = r->resumed = true;
+    r->must_be_unknown = !is_there;
+    r->must_be_doubted = is_there;
+    r->may_have_acted = true;
+    r->accepted = false;
+    r->doubted_at = oracle->clock->now;
+}
+
+/* A backup that was submitted and is not known to have ended. */
+static void owe_watch(struct oracle *oracle, struct record *r)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct plan_of_schedule *plan = plan_of(oracle, r->schedule);
+    r->must_be_dropped = !plan->present || !plan->has[r->instance] || r->kept_task == 0;
+    r->complete_within_us = r->complete_most_us = plan->complete_within_us;
+    r->host = g->host_of[r->instance];
+    oracle_list(oracle, &oracle->watched, r);
+}
+
+/* What was begun, whatever became of its schedule. */
+static void owe_begun(struct oracle *oracle)
 {
     for (size_t i = 0; i < oracle->record_count; i++) {
         struct record *r = &oracle->records[i];
-        if (r->unborn || r->kept != KEPT_STARTED)
+        if (r->unborn)
             continue;
-        r->must_be_unknown = true;
-        r->may_have_acted = true;
-        r->accepted = false;
-        oracle_renew_record(oracle, r);
-        owe(oracle, r);
+        if (r->kept == KEPT_STARTED)
+            owe_doubt(oracle, r);
+        else if (r->kept == KEPT_ENDED && r->kept_result == (int)LEDGER_SUBMITTED
+                 && !r->kept_finished)
+            owe_watch(oracle, r);
     }
 }
 
@@ -120,20 +173,11 @@ static void resume_member(struct oracle *oracle, int schedule, int instance, str
     if (kept == KEPT_STARTED || kept == KEPT_ENDED)
         return;
     if (is_there) {
-        struct record was = {.kept = KEPT_NOTHING};
-        if (r != NULL)
-            was = *r;
-        oracle_open_record(oracle, schedule, instance, slot);
-        r = oracle_known(oracle, schedule, instance, slot);
-        r->kept = kept;
-        r->refused = was.refused;
-        r->acts = was.acts;
-        r->acted_task = was.acted_task;
-        r->acted_at = was.acted_at;
+        open_again(oracle, schedule, instance, slot);
     } else if (kept == KEPT_AGAIN) {
         r->must_be_skipped = true;
         r->accepted = false;
-        owe(oracle, r);
+        oracle_list(oracle, &oracle->open, r);
     }
 }
 
@@ -159,10 +203,20 @@ void oracle_resuming(struct oracle *oracle)
     oracle->resuming = true;
     if (oracle->quiet_at != INT64_MAX) /* the quiet time is that of this life */
         oracle_quiet(oracle);
-    owe_unknown(oracle);
+    owe_begun(oracle);
     for (size_t i = 0; i < oracle->slot_count; i++)
         if (oracle->slots[i].open)
             resume_slot(oracle, &oracle->slots[i]);
+}
+
+bool oracle_is_raise(const struct oracle *oracle, int schedule, struct wall slot)
+{
+    for (size_t i = 0; oracle->resuming && i < oracle->slot_count; i++) {
+        const struct kept_slot *kept = &oracle->slots[i];
+        if (kept->open && kept->schedule == schedule && kept->slot.us == slot.us)
+            return slot.us <= oracle->schedules[schedule].horizon.us;
+    }
+    return false;
 }
 
 bool oracle_told_whole(struct oracle *oracle, int schedule, struct wall slot, bool skipped)
@@ -180,9 +234,9 @@ bool oracle_told_whole(struct oracle *oracle, int schedule, struct wall slot, bo
 void oracle_check_resumed(struct oracle *oracle)
 {
     oracle->resuming = false;
-    for (size_t i = 0; i < oracle->open_count; i++) {
-        const struct record *r = &oracle->records[oracle->open[i]];
-        if (r->must_be_unknown || r->must_be_skipped)
+    for (size_t i = 0; i < oracle->open.count; i++) {
+        const struct record *r = &oracle->records[oracle->open.list[i]];
+        if (r->must_be_unknown || r->must_be_skipped || r->must_be_doubted)
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: a start says nothing of the slot %lld",
                          world_schedule_name(r->schedule), r->instance, (long long)r->slot.us);
     }

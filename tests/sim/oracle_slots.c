@@ -70,6 +70,7 @@ void oracle_configured(struct oracle *oracle, int generation, bool starts)
     oracle->generation = oracle->next_generation = generation;
     oracle->unjudged_until = oracle->clock->now + NS_PER_SECOND + 100 * MS;
     oracle->reloading = true;
+    oracle_forget_hosts(oracle, starts);
     for (int i = 0; i < WORLD_HOSTS_MAX; i++)
         oracle->hosts[i].burst_count = -1;
     struct wall now = clock_sample(oracle->clock).wall;
@@ -136,7 +137,7 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
     const struct plan_of_schedule *plan = plan_of(oracle, index);
     if ((oracle->reloading || oracle->settling) && slot.us == s->horizon.us)
         return; /* where a schedule begins */
-    if (oracle_goes_back(oracle, s, slot))
+    if (oracle_is_raise(oracle, index, slot) || oracle_goes_back(oracle, s, slot))
         return;
     if (oracle->held)
         oracle_break(oracle, RULE_POLICY, "%s: the slot %lld opens by a wrong clock", name,
@@ -183,6 +184,11 @@ const struct rule *oracle_horizon(struct oracle *oracle, const char *name, const
     s->kept_horizon = slot;
     s->kept_rule = rule[0] == '\0' ? NULL : &plan_of(oracle, index)->rule;
     return s->kept_rule;
+}
+
+void oracle_entry_refused(struct oracle *oracle)
+{
+    oracle->entry_refused_at = oracle->clock->now;
 }
 
 void oracle_slot_refused(struct oracle *oracle)
@@ -232,28 +238,36 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
     s->told_last = last;
 }
 
-#define EVENT_DOUBT (-2)
-#define EVENT_FINISHED (-3)
+static bool has_text(const struct event *event, const char *key, const char *text)
+{
+    const struct field *field = field_of(event, key);
+    return field != NULL && strcmp(field->text, text) == 0;
+}
 
+/* What a line says of a run: its end, NOT_TOLD where it says none. */
 static int result_of(const struct event *event)
 {
     static const char *const names[] = {"backup_submitted", "backup_failed", "", "backup_skipped",
-                                        "backup_missed"};
-    const struct field *reason = field_of(event, "reason");
-    if (strcmp(event->name, "backup_unknown") == 0)
-        return EVENT_DOUBT;
-    if (strcmp(event->name, "backup_succeeded") == 0)
-        return EVENT_FINISHED;
-    if (reason != NULL && strcmp(event->name, "backup_failed") == 0) {
-        if (strcmp(reason->text, "unknown") == 0)
-            return LEDGER_UNKNOWN;
-        if (strcmp(reason->text, "task_failed") == 0 || strcmp(reason->text, "stuck") == 0)
-            return EVENT_FINISHED;
-    }
+                                        "backup_missed"}; /* as in enum ledger_result */
     for (int i = 0; i < 5; i++)
         if (strcmp(names[i], event->name) == 0)
-            return i; /* in the order of enum ledger_result */
-    return -1;
+            return has_text(event, "reason", "unknown") ? (int)LEDGER_UNKNOWN : i;
+    return NOT_TOLD;
+}
+
+/* What it says of a backup: the end of its task, or that nobody will know it. */
+static int finish_of(const struct event *event)
+{
+    if (strcmp(event->name, "backup_succeeded") == 0)
+        return (int)LEDGER_SUCCEEDED;
+    if (strcmp(event->name, "watch_failed") == 0
+        && (has_text(event, "code", "Client.Removed") || has_text(event, "code", "Client.NoTask")))
+        return (int)LEDGER_UNWATCHED;
+    if (strcmp(event->name, "backup_failed") != 0)
+        return NOT_TOLD;
+    if (has_text(event, "reason", "task_failed"))
+        return (int)LEDGER_TASK_FAILED;
+    return has_text(event, "reason", "stuck") ? (int)LEDGER_STUCK : NOT_TOLD;
 }
 
 static void check_line(struct oracle *oracle, const struct event *event)
@@ -271,6 +285,37 @@ static void check_line(struct oracle *oracle, const struct event *event)
     trace_line(oracle->trace, "log %s", line);
 }
 
+static void told_doubt(struct oracle *oracle, struct record *record)
+{
+    if (record->told_doubt || !record->may_have_acted)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: called unknown, but %s",
+                     world_schedule_name(record->schedule), record->instance,
+                     record->told_doubt ? "it was before" : "it is not");
+    record->told_doubt = true;
+    record->must_be_doubted = false;
+}
+
+/* A line that names one instance. */
+static void told_one(struct oracle *oracle, const struct event *event, struct record *record)
+{
+    int result = result_of(event);
+    int finish = finish_of(event);
+    const struct field *task = field_of(event, "task_id");
+    if (strcmp(event->name, "backup_unknown") == 0) {
+        told_doubt(oracle, record);
+        return;
+    }
+    if (finish != NOT_TOLD) {
+        oracle_told_finish(oracle, record, finish);
+        return;
+    }
+    if (result == (int)LEDGER_SUBMITTED)
+        record->told_task = task == NULL ? 0 : task->number;
+    if (result == (int)LEDGER_SKIPPED && has_text(event, "reason", "overlap"))
+        oracle_told_overlap(oracle, record);
+    oracle_told(oracle, record, result);
+}
+
 void oracle_event(struct oracle *oracle, const struct event *event)
 {
     oracle->progress++;
@@ -281,7 +326,9 @@ void oracle_event(struct oracle *oracle, const struct event *event)
     const struct field *schedule = field_of(event, "schedule");
     const struct field *instance = field_of(event, "instance");
     const struct field *slot = field_of(event, "slot");
-    if (result == -1)
+    bool of_run = result != NOT_TOLD || finish_of(event) != NOT_TOLD
+                  || strcmp(event->name, "backup_unknown") == 0;
+    if (!of_run)
         return;
     if (schedule == NULL || slot == NULL) {
         oracle_break(oracle, RULE_ACCOUNT, "%s: of what?", event->name);
@@ -293,24 +340,6 @@ void oracle_event(struct oracle *oracle, const struct event *event)
     }
     struct record *record =
         oracle_find(oracle, schedule->text, instance->text, (struct wall){slot->number});
-    if (record == NULL)
-        return;
-    if (result == EVENT_FINISHED) {
-        if (record->told_journal != (int)LEDGER_SUBMITTED)
-            oracle_break(oracle, RULE_ACCOUNT, "%s %d: finished without having been submitted",
-                         schedule->text, record->instance);
-        record->finished = true;
-        return;
-    }
-    record->must_be_unknown = false;
-    if (result == EVENT_DOUBT)
-        return;
-    const struct field *task = field_of(event, "task_id");
-    bool right = task != NULL
-                 && (record->accepted ? task->number == record->task_id
-                                      : oracle_is_its_task(oracle, record, task->number));
-    if (result == LEDGER_SUBMITTED && !right)
-        oracle_break(oracle, RULE_ACCOUNT, "%s %d: another task id", schedule->text,
-                     record->instance);
-    oracle_told(oracle, record, result);
+    if (record != NULL)
+        told_one(oracle, event, record);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURNS_MAX 400000
+#define TURNS_MAX 1500000
 #define TIMER_LATE_US 300 /* timers fire a little late */
 #define DRAIN_MAX_NS (40 * NS_PER_SECOND)
 
@@ -30,6 +30,8 @@ static void twin_write(void *context, const struct event *event)
         && sim->oracle.accepted % 16 == 15)
         return;
     oracle_event(&sim->oracle, event);
+    if (sim->teller.heard != NULL)
+        sim->teller.heard(sim->teller.context, event);
 }
 
 static uint64_t twin_chance(void *context)
@@ -52,9 +54,9 @@ static void start_engine(struct sim *sim)
     config_unref(config);
 }
 
-static void init(struct sim *sim, uint64_t seed, bool big)
+static void init(struct sim *sim)
 {
-    world_make(&sim->world, seed, big);
+    uint64_t seed = sim->world.seed;
     sim->clock = (struct clock){.real_us = sim->world.real_us, .step_us = sim->world.wrong_us};
     sim->trace.now = &sim->clock.now;
     sim->trace.hash = UINT64_C(0xcbf29ce484222325);
@@ -71,7 +73,7 @@ static void init(struct sim *sim, uint64_t seed, bool big)
     r = secret_set(&sim->keys.token, ORACLE_TOKEN, sim->world.token ? strlen(ORACLE_TOKEN) : 0);
     assert(r == 0);
     sim->keys.generation = 1;
-    oracle_init(&sim->oracle, &sim->world, &sim->clock, &sim->trace);
+    oracle_init(&sim->oracle, &sim->world, &sim->clock, &sim->trace, &sim->cloud);
     sim->ports = (struct engine_ports){
         .transport = cloud_transport(sim),
         .ledger = ledger_port(sim),
@@ -82,7 +84,6 @@ static void init(struct sim *sim, uint64_t seed, bool big)
     };
     for (int i = 0; i < sim->world.act_count; i++)
         clock_push(&sim->clock, sim->world.acts[i].at, EVENT_SCRIPT, (uint64_t)i, 0);
-    operators_plan(sim, sim->world.acts[sim->world.act_count - 1].at);
 }
 
 /* The process is gone, drained or crashed: away for a while and back, or over. */
@@ -234,6 +235,9 @@ static bool take_events(struct sim *sim, int64_t until)
         case EVENT_OPERATOR:
             operator_acts(sim, (int)o.number);
             break;
+        case EVENT_TOLD:
+            sim->teller.happens(sim->teller.context, o.number);
+            break;
         }
         if (sim->oracle.broken != RULE_NONE)
             return false;
@@ -255,9 +259,8 @@ static int64_t wake_at(struct sim *sim)
     return at + dice_range(&sim->owner, 0, TIMER_LATE_US) * NS_PER_US;
 }
 
-void sim_run(struct sim *sim, uint64_t seed, bool big)
+static void run(struct sim *sim)
 {
-    init(sim, seed, big);
     start_engine(sim);
     turn(sim);
     while (sim->engine != NULL && sim->oracle.broken == RULE_NONE) {
@@ -275,6 +278,23 @@ void sim_run(struct sim *sim, uint64_t seed, bool big)
         if (sim->oracle.turns > TURNS_MAX)
             oracle_break(&sim->oracle, RULE_LIVE, "too many turns");
     }
+}
+
+void sim_run(struct sim *sim, uint64_t seed, bool big)
+{
+    world_make(&sim->world, seed, big);
+    init(sim);
+    operators_plan(sim, sim->world.acts[sim->world.act_count - 1].at);
+    run(sim);
+}
+
+void sim_tell(struct sim *sim, const struct teller *teller)
+{
+    sim->teller = *teller;
+    init(sim);
+    for (size_t i = 0; i < teller->count; i++)
+        clock_push(&sim->clock, teller->at[i], EVENT_TOLD, i, 0);
+    run(sim);
 }
 
 void sim_finish(struct sim *sim)

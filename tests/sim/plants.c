@@ -7,8 +7,6 @@
 #include "engine/engine_internal.h"
 #include "sim/sim.h"
 
-#include "engine/lookup.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -40,10 +38,14 @@ static const struct bed beds[] = {
     {PLANT_OPEN_TWICE, "a start opens a slot again", {RULE_IDENTITY, RULE_POLICY, RULE_ACCOUNT}},
     {PLANT_DRAIN_ENDS, "a drain ends what waits", {RULE_POLICY, RULE_ACCOUNT}},
     {PLANT_BELIEVE, "believes a wrong clock", {RULE_POLICY, RULE_ORDER}},
-    {PLANT_NOT_SETTLED, "believes empty lists too early", {RULE_ONCE}},
-    {PLANT_NO_TAG, "does not see its tag", {RULE_ONCE, RULE_ACCOUNT}},
-    {PLANT_STAYS_DOWN, "an endpoint stays down", {RULE_LIVE}},
-    {PLANT_FORGET_WATCH, "a start forgets what it watched", {RULE_LIVE}},
+    {PLANT_NOT_SETTLED, "the settling time is ignored", {RULE_ONCE}},
+    {PLANT_NO_TAG, "does not see its tag", {RULE_ONCE}},
+    {PLANT_ANY_TAG, "takes any backup for its own", {RULE_ACCOUNT}},
+    {PLANT_FORGET_WATCH, "a start follows nothing", {RULE_LIVE}},
+    {PLANT_OVERLAP, "overlaps though forbidden", {RULE_POLICY}},
+    {PLANT_STAYS_DOWN, "the breaker never closes", {RULE_LIVE}},
+    {PLANT_NEVER_DOWN, "the breaker never opens", {RULE_DEAD}},
+    {PLANT_FAILS_UNCOUNTED, "retries failed tasks for ever", {RULE_POLICY}},
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
 };
 
@@ -108,10 +110,21 @@ enum lookup_result __wrap_lookup_judge(struct doubt *doubt, int64_t settle_us, s
 enum lookup_result __wrap_lookup_judge(struct doubt *doubt, int64_t settle_us, struct mono now,
                                        int64_t *ret_task_id)
 {
-    if (planted == PLANT_NO_TAG)
-        doubt->landed = false;
     return __real_lookup_judge(doubt, planted == PLANT_NOT_SETTLED ? 0 : settle_us, now,
                                ret_task_id);
+}
+
+void __real_listing_judge_backups(const struct exchange *exchange, const char *tag,
+                                  struct backup_page *ret, struct verdict *ret_verdict);
+void __wrap_listing_judge_backups(const struct exchange *exchange, const char *tag,
+                                  struct backup_page *ret, struct verdict *ret_verdict);
+void __wrap_listing_judge_backups(const struct exchange *exchange, const char *tag,
+                                  struct backup_page *ret, struct verdict *ret_verdict)
+{
+    __real_listing_judge_backups(exchange, tag, ret, ret_verdict);
+    bool blind = planted == PLANT_NO_TAG || planted == PLANT_ANY_TAG;
+    for (uint32_t i = 0; blind && ret_verdict->class == VERDICT_ACCEPTED && i < ret->count; i++)
+        ret->list[i].tagged = planted == PLANT_ANY_TAG;
 }
 
 enum breaker_change __real_breaker_judge(struct breaker *breaker, struct mono now, bool alive,
@@ -123,7 +136,27 @@ enum breaker_change __wrap_breaker_judge(struct breaker *breaker, struct mono no
 {
     if (planted == PLANT_STAYS_DOWN && breaker->opened > 0)
         alive = false;
-    return __real_breaker_judge(breaker, now, alive, probe, bits);
+    return __real_breaker_judge(breaker, now, alive || planted == PLANT_NEVER_DOWN, probe, bits);
+}
+
+enum start __real_engine_may_start(struct engine *engine, const struct run *run);
+enum start __wrap_engine_may_start(struct engine *engine, const struct run *run);
+enum start __wrap_engine_may_start(struct engine *engine, const struct run *run)
+{
+    return planted == PLANT_OVERLAP ? START_NOW : __real_engine_may_start(engine, run);
+}
+
+int __real_engine_watch(struct engine *engine, struct lane *lane, const struct submission *what,
+                        int64_t delay_us);
+int __wrap_engine_watch(struct engine *engine, struct lane *lane, const struct submission *what,
+                        int64_t delay_us);
+int __wrap_engine_watch(struct engine *engine, struct lane *lane, const struct submission *what,
+                        int64_t delay_us)
+{
+    struct submission submission = *what;
+    if (planted == PLANT_FAILS_UNCOUNTED)
+        submission.failures = 0;
+    return __real_engine_watch(engine, lane, &submission, delay_us);
 }
 
 void __real_engine_expire(struct engine *engine);

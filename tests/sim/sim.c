@@ -4,6 +4,10 @@
  *   sim --seeds A..B [--seeds-file FILE] [--nightly]   runs them, the file's first
  *   sim --twice A..B                                   each twice: the traces must be the same
  *   sim --seed N [--trace] [--nightly]                 one, with its trace
+ *
+ * --at-least N fails where fewer slots of instances came due in all. With it and
+ * CRSBACKUPD_NIGHTLY=1 in the environment the seeds are run twice, the second time as --nightly,
+ * and there must be NIGHTLY times as many.
  */
 #include "sim/sim.h"
 
@@ -14,6 +18,7 @@
 #include <string.h>
 
 #define SEEDS_IN_FILE_MAX 1000
+#define NIGHTLY 10
 
 struct options {
     uint64_t first;
@@ -22,13 +27,15 @@ struct options {
     bool twice;
     bool trace;
     bool big;
+    uint64_t at_least;
 };
 
 struct figures {
     uint64_t seeds;
     uint64_t failed;
-    uint64_t records;
+    uint64_t slots; /* of instances */
     uint64_t sent;
+    uint64_t asked;
     uint64_t accepted;
     uint64_t turns;
     double worst_drain;
@@ -49,8 +56,9 @@ static uint64_t run_seed(const struct options *options, uint64_t seed, struct fi
                      rule_text(o->broken), o->what);
     }
     figures->seeds++;
-    figures->records += o->record_count;
+    figures->slots += o->record_count;
     figures->sent += o->sent;
+    figures->asked += o->asked;
     figures->accepted += o->accepted;
     figures->turns += o->turns;
     if (o->worst_late > figures->worst_late)
@@ -88,6 +96,21 @@ static int run_file(const struct options *options, struct figures *figures)
     return 0;
 }
 
+static void run_range(const struct options *options, struct figures *figures)
+{
+    for (uint64_t seed = options->first; seed <= options->last && figures->failed < 20; seed++)
+        run_one(options, seed, figures);
+}
+
+static void print(const struct figures *f)
+{
+    (void)printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " slots, %" PRIu64
+                 " requests, %" PRIu64 " questions, %" PRIu64 " accepted, %" PRIu64
+                 " turns; slowest drain %.1f permille, latest send %.3f ms\n",
+                 f->seeds, f->failed, f->slots, f->sent, f->asked, f->accepted, f->turns,
+                 f->worst_drain, (double)f->worst_late / 1e6);
+}
+
 static bool read_range(const char *text, struct options *options)
 {
     char *end;
@@ -108,6 +131,9 @@ static bool read_options(int argc, char **argv, struct options *options)
             options->big = true;
         } else if (strcmp(argv[i], "--seeds-file") == 0) {
             options->file = value;
+            i++;
+        } else if (strcmp(argv[i], "--at-least") == 0) {
+            options->at_least = strtoull(value, NULL, 10);
             i++;
         } else if (strcmp(argv[i], "--seed") == 0) {
             options->first = options->last = strtoull(value, NULL, 10);
@@ -130,17 +156,22 @@ int main(int argc, char **argv)
     struct figures figures = {0};
     if (!read_options(argc, argv, &options)) {
         (void)fprintf(stderr, "usage: sim [--seeds A..B | --twice A..B | --seed N] [--seeds-file "
-                              "FILE] [--trace] [--nightly]\n");
+                              "FILE] [--at-least N] [--trace] [--nightly]\n");
         return 2;
     }
     if (options.file != NULL && run_file(&options, &figures) != 0)
         return 2;
-    for (uint64_t seed = options.first; seed <= options.last && figures.failed < 20; seed++)
-        run_one(&options, seed, &figures);
-    (void)printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " runs, %" PRIu64
-                 " requests, %" PRIu64 " accepted, %" PRIu64
-                 " turns; slowest drain %.1f permille, latest send %.3f ms\n",
-                 figures.seeds, figures.failed, figures.records, figures.sent, figures.accepted,
-                 figures.turns, figures.worst_drain, (double)figures.worst_late / 1e6);
+    const char *nightly = getenv("CRSBACKUPD_NIGHTLY");
+    bool is_nightly = nightly != NULL && strcmp(nightly, "1") == 0 && options.at_least > 0;
+    run_range(&options, &figures);
+    if (is_nightly) {
+        options.big = true;
+        run_range(&options, &figures);
+    }
+    print(&figures);
+    if (figures.slots < options.at_least * (is_nightly ? NIGHTLY : 1)) {
+        (void)printf("too few slots\n");
+        return 1;
+    }
     return figures.failed == 0 ? 0 : 1;
 }

@@ -15,28 +15,32 @@
 /* Faults of the program itself, planted to see the oracle find them. */
 enum plant {
     PLANT_NONE,
-    PLANT_RATE,          /* the limiter lets one more a second through */
-    PLANT_DOUBLE_FIRE,   /* the transport calls a lost request not sent */
-    PLANT_REPEAT_SLOT,   /* the horizon is forgotten when the clock goes back */
-    PLANT_LOST_RUN,      /* an outcome is never filed */
-    PLANT_UNRECORDED,    /* the ledger says durable too early */
-    PLANT_RETRY_UNKNOWN, /* an ambiguous outcome is retried */
-    PLANT_TOKEN_LEAK,    /* tokens of what was not sent are not given back */
-    PLANT_OVERSLEEP,     /* the wake for the next token is late */
-    PLANT_SPIN,          /* the wake is always at once */
-    PLANT_LATE_SEND,     /* start_within is not watched */
-    PLANT_SILENT_END,    /* ends are not told to the journal */
-    PLANT_EARLY,         /* instants are taken for earlier ones */
-    PLANT_FORGET_AGAIN,  /* a start takes what is to be run again for ended */
-    PLANT_RESEND,        /* a start takes attempts without end for refused ones */
-    PLANT_OPEN_TWICE,    /* a start does not raise the horizon */
-    PLANT_DRAIN_ENDS,    /* a drain ends what it should leave in the ledger */
-    PLANT_BELIEVE,       /* a clock that is behind is believed */
-    PLANT_NOT_SETTLED,   /* a look-up does not wait for the lists to settle */
-    PLANT_NO_TAG,        /* a look-up does not see the tag */
-    PLANT_STAYS_DOWN,    /* a breaker does not close */
-    PLANT_FORGET_WATCH,  /* a start does not watch what was submitted before */
-    PLANT_UNKEPT_SLOT,   /* a slot that the ledger refused is opened all the same */
+    PLANT_RATE,            /* the limiter lets one more a second through */
+    PLANT_DOUBLE_FIRE,     /* the transport calls a lost request not sent */
+    PLANT_REPEAT_SLOT,     /* the horizon is forgotten when the clock goes back */
+    PLANT_LOST_RUN,        /* an outcome is never filed */
+    PLANT_UNRECORDED,      /* the ledger says durable too early */
+    PLANT_RETRY_UNKNOWN,   /* an ambiguous outcome is retried */
+    PLANT_TOKEN_LEAK,      /* tokens of what was not sent are not given back */
+    PLANT_OVERSLEEP,       /* the wake for the next token is late */
+    PLANT_SPIN,            /* the wake is always at once */
+    PLANT_LATE_SEND,       /* start_within is not watched */
+    PLANT_SILENT_END,      /* ends are not told to the journal */
+    PLANT_EARLY,           /* instants are taken for earlier ones */
+    PLANT_FORGET_AGAIN,    /* a start takes what is to be run again for ended */
+    PLANT_RESEND,          /* a start takes attempts without end for refused ones */
+    PLANT_OPEN_TWICE,      /* a start does not raise the horizon */
+    PLANT_DRAIN_ENDS,      /* a drain ends what it should leave in the ledger */
+    PLANT_BELIEVE,         /* a clock that is behind is believed */
+    PLANT_NOT_SETTLED,     /* the settling time is ignored */
+    PLANT_NO_TAG,          /* its own tag is not seen */
+    PLANT_ANY_TAG,         /* any backup is taken for its own */
+    PLANT_FORGET_WATCH,    /* a start does not follow what was submitted */
+    PLANT_OVERLAP,         /* the backup before is not looked at */
+    PLANT_STAYS_DOWN,      /* the breaker never closes */
+    PLANT_NEVER_DOWN,      /* and never opens */
+    PLANT_FAILS_UNCOUNTED, /* tasks that failed are not counted */
+    PLANT_UNKEPT_SLOT,     /* a slot that the ledger refused is opened all the same */
 };
 
 struct pending_record {
@@ -89,8 +93,18 @@ struct ledger_twin {
     size_t capacity;
 };
 
+/* Who tells a story: what happens when, and who hears the journal. */
+struct teller {
+    void *context;
+    void (*happens)(void *context, uint64_t index);
+    void (*heard)(void *context, const struct event *event); /* NULL: nobody */
+    const int64_t *at;                                       /* true time of each */
+    size_t count;
+};
+
 struct sim {
     struct world world;
+    struct teller teller;
     struct clock clock;
     struct trace trace;
     struct oracle oracle;
@@ -121,7 +135,7 @@ int ledger_find_schedule(const char *name);
 size_t ledger_keep_pending(struct sim *sim, uint64_t ticket, const struct record *record);
 
 /* ledger_log.c: the durable form. */
-int ledger_log_append(struct sim *sim, const struct ledger_entry *entry);
+int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct record *record);
 void ledger_log_horizon(struct sim *sim, int schedule, const struct kept_horizon *horizon);
 void ledger_committed(struct sim *sim, uint64_t life, int outcome);
 int ledger_log_recorded(void *context, const char *schedule, struct wall after,
@@ -134,6 +148,8 @@ void ledger_finish(struct ledger_twin *ledger);
 
 /* owner.c: runs one seed to its end. */
 void sim_run(struct sim *sim, uint64_t seed, bool big);
+/* The same with a world that the caller has made. */
+void sim_tell(struct sim *sim, const struct teller *teller);
 void sim_finish(struct sim *sim);
 
 /* The plant that the wrapped functions look at. */

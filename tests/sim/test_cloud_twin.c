@@ -65,7 +65,7 @@ static int begin(void **state)
     sim->trace.now = &sim->clock.now;
     sim->cloud.dice = dice_of(1, 2);
     sim->cloud.tasks.dice = dice_of(1, 9);
-    oracle_init(&sim->oracle, &sim->world, &sim->clock, &sim->trace);
+    oracle_init(&sim->oracle, &sim->world, &sim->clock, &sim->trace, &sim->cloud);
     return 0;
 }
 

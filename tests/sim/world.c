@@ -13,8 +13,6 @@
 static const int64_t periods_short[] = {1, 2, 3, 5, 7, 10, 15, 20, 30, 60, 120, 300};
 static const int64_t periods_long[] = {300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400};
 
-#define LIST_LAG_MAX_US (58 * US_PER_SECOND) /* less than the time that the engine lets settle */
-
 #define PICK(dice, list) \
     ((list)[dice_range(dice, 0, (int64_t)(sizeof(list) / sizeof((list)[0])) - 1)])
 
@@ -265,9 +263,6 @@ static void make_faults(const struct world *world, struct dice *dice, struct fau
     f->ledger_max_us = dice_chance(dice, 300) ? dice_range(dice, 0, 3000000) : f->ledger_max_us;
     f->ledger_refuses = often(dice, 300);
     f->ledger_fails = often(dice, 300);
-    struct dice tasks = dice_of(world->seed, 10);
-    f->task_fails = often(&tasks, 300);
-    f->list_lag_max_us = often(&tasks, 1000) * LIST_LAG_MAX_US / 1000;
 }
 
 /* ---- the script ---- */
@@ -450,6 +445,7 @@ void world_make(struct world *world, uint64_t seed, bool big)
         world->generations[i] = world->generations[i - 1];
         change_generation(world, &dice, &world->generations[i], seconds + quiet, most);
     }
+    world_make_tasks(world);
 }
 
 const char *world_kind_name(enum world_kind kind)

@@ -19,6 +19,7 @@
 #define WORLD_HOSTS_MAX 3
 #define WORLD_GENERATIONS_MAX 5
 #define WORLD_ACTS_MAX 48
+#define WORLD_OUTAGES_MAX 4
 
 /* What the API is asked. */
 enum cloud_action {
@@ -44,6 +45,10 @@ struct plan_of_schedule {
     int64_t start_within_us;
     bool catches_up;
     bool paused;
+    int64_t complete_within_us;
+    bool forbids_overlap;
+    bool resends; /* on_unknown: resend */
+    int retry_failed;
     bool has[WORLD_INSTANCES_MAX];
 };
 
@@ -75,6 +80,9 @@ struct faults {
     int64_t latency_max_us;
     int64_t task_max_us; /* an instance stays locked so long */
     int task_fails;
+    int slow_tasks; /* of them take longer */
+    int64_t slow_task_max_us;
+    int64_t task_us;         /* each takes so long; 0: by chance */
     int64_t list_lag_max_us; /* between the beginning of a task and its standing in a list */
     int64_t ledger_max_us;
     int ledger_refuses; /* append() fails */
@@ -102,25 +110,49 @@ struct act {
     bool no_turn; /* the next act comes before the engine has had a turn */
 };
 
+/* A host that is dead: none of its requests is answered by the API. */
+enum outage_kind {
+    OUTAGE_REFUSED,  /* no connection: at once */
+    OUTAGE_UNROUTED, /* no connection: after the time that one may take */
+    OUTAGE_SILENT,   /* what is sent gets no answer, and nobody acts on it */
+    OUTAGE_KINDS,
+};
+
+struct outage {
+    int host;
+    enum outage_kind kind;
+    int64_t from; /* true time, ns */
+    int64_t until;
+};
+
 struct world {
     uint64_t seed;
     enum world_kind kind;
     int instance_count;
     int host_count;
-    int64_t real_us;  /* the true calendar instant at the beginning */
-    int64_t wrong_us; /* what the host's clock is off then */
-    int64_t built_us; /* the program's making */
-    bool token;       /* keys with a session token */
-    bool durable;     /* the ledger outlives the process */
+    int64_t real_us;   /* the true calendar instant at the beginning */
+    int64_t wrong_us;  /* what the host's clock is off then */
+    int64_t built_us;  /* the program's making */
+    bool token;        /* keys with a session token */
+    bool durable;      /* the ledger outlives the process */
+    int64_t settle_us; /* of every file */
     struct generation generations[WORLD_GENERATIONS_MAX];
     int generation_count;
     struct faults calm;
     struct faults faults;
     struct act acts[WORLD_ACTS_MAX];
     int act_count;
+    struct outage outages[WORLD_OUTAGES_MAX];
+    int outage_count;
 };
 
 void world_make(struct world *world, uint64_t seed, bool big);
+
+/* world_tasks.c: the last part of it. */
+void world_make_tasks(struct world *world);
+
+/* NULL where the host lives. */
+const struct outage *world_outage(const struct world *world, int host, int64_t at);
 
 /* No faults of any kind: rate and lateness can be held to the promise. */
 bool world_is_calm(const struct world *world);

@@ -117,7 +117,10 @@ static void add_schedule(const struct world *world, const struct generation *g, 
     schedule->start_within_us = from->start_within_us;
     schedule->catch_up = from->catches_up ? CATCH_UP_ONCE : CATCH_UP_NONE;
     schedule->paused = from->paused;
-    schedule->overlap = OVERLAP_ALLOW;
+    schedule->complete_within_us = from->complete_within_us;
+    schedule->overlap = from->forbids_overlap ? OVERLAP_FORBID : OVERLAP_ALLOW;
+    schedule->on_unknown = from->resends ? ON_UNKNOWN_RESEND : ON_UNKNOWN_HOLD;
+    schedule->retry_failed = from->retry_failed;
     add_instances(world, g, from, config, schedule);
 }
 
@@ -132,6 +135,7 @@ struct config *world_config(const struct world *world, int generation)
     config->max_in_flight = g->max_in_flight;
     config->connect_timeout_us = g->connect_timeout_us;
     config->timeout_us = g->timeout_us;
+    config->settle_us = world->settle_us;
     for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
         if (g->schedules[i].present)
             add_schedule(world, g, i, config);
