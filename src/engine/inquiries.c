@@ -159,7 +159,8 @@ void engine_wake_for_inquiries(const struct engine *engine, const struct lane *l
         struct mono allowed = breaker_ready_at(&lane->breaker, now);
         at = mono_before(at, allowed) ? allowed : at;
         at = mono_before(at, engine->send_from) ? engine->send_from : at;
-        at = top->key > at.ns ? (struct mono){top->key} : at;
+        struct mono due = {top->key};
+        at = mono_before(at, due) ? due : at;
         wake->mono = mono_earlier(wake->mono, at);
     }
 }
