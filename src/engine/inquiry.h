@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define INQUIRY_FLIGHTS_MAX 1024
-#define INQUIRY_TICKET (UINT64_C(1) << 63) /* in every ticket of a flight, in none of a run */
+#define INQUIRY_TICKET (UINT64_C(1) << 62) /* in every ticket of a flight, in none of a run */
 
 struct lane;
 

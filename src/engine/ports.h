@@ -26,7 +26,8 @@
 
 /* Everything is borrowed for the call of send(): the transport copies what it keeps. */
 struct transport_request {
-    uint64_t ticket; /* names the request in the answers and in cancel(); never reused */
+    uint64_t ticket; /* names the request in the answers and in cancel(); never reused. The highest
+                        bit is for others who share the transport: the engine never sets it. */
     const char *url; /* "https://host[:port]/" */
     const struct tc3_header *headers; /* all headers of ours, Host and Content-Type included */
     size_t header_count;

@@ -54,6 +54,8 @@ static void check_keys(struct sim *sim, const struct transport_request *request)
     bool has_token = strcmp(header(request, "X-TC-Token"), ORACLE_TOKEN) == 0;
     if (has_token != sim->world.token || header(request, "Authorization")[0] == '\0')
         oracle_break(&sim->oracle, RULE_ACCOUNT, "not the keys that are there: %s", request->body);
+    if (request->ticket >> 63 != 0)
+        oracle_break(&sim->oracle, RULE_ORDER, "a ticket that is not the engine's");
     if (request->body_length != strlen(request->body))
         oracle_break(&sim->oracle, RULE_ACCOUNT, "another length: %s", request->body);
 }
