@@ -169,7 +169,7 @@ def test_the_service_manager_is_told(stand_in, abstract):
 def test_signs_of_life(stand_in):
     """For the watchdog whatever there is to do, of more time while a stop takes long, and a status that never stays old."""
     cloud = stand_in("--any-instance", "--latency", "1500ms", "--task-time", "0")
-    period, _ = soon(4, 3)
+    period, _ = soon(8, 3)
     schedules = {"rare": {"every": f"{period}s", "instances": ["crs-aaaaaaaa"]}}
     with ServiceManager() as manager:
         environment = {**manager.environment, "WATCHDOG_USEC": "500000"}
@@ -180,6 +180,8 @@ def test_signs_of_life(stand_in):
             manager.wait_for("STATUS=Next slot")
             manager.wait_for("1 in flight")
             manager.wait_for("0 in flight", "; 1 submitted")
+            manager.wait_for("1 in flight")  # what became of it, which a stop would not wait for
+            manager.wait_for("0 in flight")
             manager.wait_for("1 in flight")
             daemon.signal(signal.SIGTERM)
             manager.wait_for("STOPPING=1")
