@@ -33,6 +33,7 @@
 #include "base/reply.h"
 #include "engine/model.h"
 #include "engine/ongoing.h"
+#include "engine/ports.h"
 
 struct lane;
 struct open_slot;
@@ -105,6 +106,7 @@ struct run {
     enum attempt_state state;
     int attempt;  /* the present one, from 1 */
     int failures; /* of tasks of this slot */
+    enum ledger_kind kind;
     bool owes_token;
     bool probe;          /* it is the breaker's */
     bool stayed;         /* it never reached the network: says nothing about the endpoint */

@@ -40,6 +40,8 @@ static void record(struct engine *engine, struct run *run)
         .region = run->instance->region,
         .slot = run->slot,
         .attempt = run->attempt,
+        .run_kind = run->kind,
+        .retries = run->failures,
         .code = "",
         .message = "",
         .request_id = "",
@@ -72,6 +74,7 @@ struct run *engine_make_run(struct engine *engine, struct lane *lane, struct ope
     run->lane = lane;
     run->open = open;
     run->slot = open->slot;
+    run->kind = open->kind;
     run->due = due;
     run->deadline = wall_add_us(run->due, run->schedule->start_within_us);
     run->state = ATTEMPT_NEW;
@@ -81,6 +84,7 @@ struct run *engine_make_run(struct engine *engine, struct lane *lane, struct ope
         run_pool_give(engine->pool, run);
         return NULL;
     }
+    run->failures = open_slot_take_carried(open, instance);
     int r = heap_push(&engine->deadlines, &run->deadline_node, run->deadline.us);
     assert(r == 0); /* reserved above */
     lane->runs++;

@@ -80,7 +80,7 @@ struct open_slot *engine_find_open(const struct engine *engine, const char *sche
 
 /* A slot that has ended, opened again, without members; NULL where that cannot be recorded. */
 struct open_slot *engine_reopen(struct engine *engine, const struct schedule *schedule,
-                                struct wall slot);
+                                struct wall slot, enum ledger_kind kind);
 void engine_expire(struct engine *engine);
 
 /* dispatch.c */

@@ -29,6 +29,10 @@ static void put_back_what_lies_ahead(struct engine *engine)
         if (order == NULL)
             return; /* they stay where they are */
         order[0] = (uint32_t)(run->instance - run->schedule->instances);
+        if (run->failures > 0 && open_slot_carry(run->open, run->instance, run->failures) < 0) {
+            free(order);
+            return;
+        }
         if (lane_open(run->lane, engine->digest, run->open, NULL, order, 1) == 0)
             engine_put_back(engine, run);
     }

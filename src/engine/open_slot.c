@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 int open_slot_add(struct open_slots *slots, struct config *config, const struct schedule *schedule,
-                  struct wall slot, struct open_slot **ret)
+                  struct wall slot, enum ledger_kind kind, struct open_slot **ret)
 {
     struct open_slot *open = calloc(1, sizeof *open);
     if (open == NULL)
@@ -14,6 +14,7 @@ int open_slot_add(struct open_slots *slots, struct config *config, const struct 
     open->config = config_ref(config);
     open->schedule = schedule;
     open->slot = slot;
+    open->kind = kind;
     open->next = slots->first;
     if (open->next != NULL)
         open->next->previous = open;
@@ -31,7 +32,32 @@ void open_slot_remove(struct open_slots *slots, struct open_slot *open)
     if (open->next != NULL)
         open->next->previous = open->previous;
     config_unref(open->config);
+    free(open->carried);
     free(open);
+}
+
+int open_slot_carry(struct open_slot *open, const struct instance *instance, int failures)
+{
+    (void)open_slot_take_carried(open, instance);
+    struct carried *carried =
+        reallocarray(open->carried, open->carried_count + 1U, sizeof *carried);
+    if (carried == NULL)
+        return -ENOMEM;
+    open->carried = carried;
+    carried[open->carried_count++] = (struct carried){instance, failures};
+    return 0;
+}
+
+int open_slot_take_carried(struct open_slot *open, const struct instance *instance)
+{
+    for (uint32_t i = 0; i < open->carried_count; i++) {
+        if (open->carried[i].instance != instance)
+            continue;
+        int failures = open->carried[i].failures;
+        open->carried[i] = open->carried[--open->carried_count];
+        return failures;
+    }
+    return 0;
 }
 
 int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
@@ -43,6 +69,7 @@ int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
         .instance = LEDGER_WHOLE_SLOT,
         .region = "",
         .slot = open->slot,
+        .run_kind = open->kind,
         .code = "",
         .message = "",
         .request_id = "",

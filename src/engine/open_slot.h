@@ -17,7 +17,16 @@ struct open_slot {
     struct config *config; /* one reference */
     const struct schedule *schedule;
     struct wall slot;
+    enum ledger_kind kind;
     uint64_t members; /* that have not ended */
+    struct carried *carried;
+    uint32_t carried_count;
+};
+
+/* A member without a run, tasks of which have failed before. */
+struct carried {
+    const struct instance *instance;
+    int failures;
 };
 
 /* The list's head is the caller's; a NULL head is an empty list. */
@@ -27,10 +36,18 @@ struct open_slots {
 
 /* Outcomes: 0, in the list with no members yet; -ENOMEM. */
 int open_slot_add(struct open_slots *slots, struct config *config, const struct schedule *schedule,
-                  struct wall slot, struct open_slot **ret) MUST_CHECK;
+                  struct wall slot, enum ledger_kind kind, struct open_slot **ret) MUST_CHECK;
 
 /* Takes it out of the list and frees it; nothing is told to the ledger. */
 void open_slot_remove(struct open_slots *slots, struct open_slot *open);
+
+/*
+ * Keeps the number of a member's failed tasks till it has a run, and gives it to that run (0: none
+ * is kept). Outcomes of the first: 0; -ENOMEM.
+ */
+int open_slot_carry(struct open_slot *open, const struct instance *instance,
+                    int failures) MUST_CHECK;
+int open_slot_take_carried(struct open_slot *open, const struct instance *instance);
 
 /* Its entry in the ledger. Outcomes: 0; negative: not taken. */
 int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,

@@ -83,6 +83,13 @@ enum ledger_finish {
     LEDGER_UNWATCHED,   /* nobody will know: removed from the file, no task id */
 };
 
+/* Why a slot was opened. The first that is told of a run holds. */
+enum ledger_kind {
+    LEDGER_KIND_SCHEDULE, /* its instant came */
+    LEDGER_KIND_CATCH_UP, /* it was passed, and is run late */
+    LEDGER_KIND_OPERATOR, /* somebody asked for it: the slot is the instant of the order */
+};
+
 /* Borrowed for the call. */
 struct ledger_entry {
     uint64_t ticket; /* named in engine_file_recorded(); STARTED only */
@@ -92,6 +99,8 @@ struct ledger_entry {
     const char *region;
     struct wall slot;
     int attempt;
+    enum ledger_kind run_kind; /* STARTED, and ENDED of what was never begun */
+    int retries; /* STARTED and ENDED: tasks of the run that failed and were begun anew so far */
     enum ledger_result result; /* ENDED */
     enum ledger_finish finish; /* FINISHED */
     int64_t task_id;           /* ENDED by LEDGER_SUBMITTED, and FINISHED */
@@ -125,6 +134,8 @@ struct ledger_row {
     const char *region;   /* "" where none was told */
     struct wall slot;
     int attempt;
+    enum ledger_kind kind;
+    int retries; /* the most that was ever told */
     enum ledger_state state;
     struct wall started_at; /* of the last attempt; 0: never */
     struct wall ended_at;   /* of the last ENDED; 0: never */

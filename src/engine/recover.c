@@ -27,6 +27,8 @@ struct found {
     char *instance;
     struct wall slot;
     int attempt;
+    enum ledger_kind kind;
+    int retries;
     struct wall started_at;
 };
 
@@ -54,6 +56,8 @@ static void find(void *context, const struct ledger_row *row)
                           .instance = strdup(row->instance),
                           .slot = row->slot,
                           .attempt = row->attempt,
+                          .kind = row->kind,
+                          .retries = row->retries,
                           .started_at = row->started_at};
     findings->list[findings->count++] = found;
     if (found.schedule == NULL || found.instance == NULL)
@@ -110,6 +114,7 @@ struct member {
     enum ledger_state state;
     bool there; /* in the file */
     int attempt;
+    int retries;
     struct wall started_at;
 };
 
@@ -137,6 +142,7 @@ static void note_member(void *context, const struct ledger_row *row)
     *member = (struct member){.id = strdup(row->instance),
                               .state = row->state,
                               .attempt = row->attempt,
+                              .retries = row->retries,
                               .started_at = row->started_at};
     if (member->id == NULL)
         members->failed = true;
@@ -187,6 +193,7 @@ static int doubt(struct engine *engine, struct open_slot *open, const struct ins
         return -ENOMEM;
     open->members++;
     run->attempt = member->attempt;
+    run->failures = member->retries;
     run->started_at = member->started_at;
     struct text code = text_over(run->verdict.code, sizeof run->verdict.code);
     text_add(&code, "Client.Lost");
@@ -214,6 +221,8 @@ static int reopen_group(struct engine *engine, struct open_slot *open, const str
         struct member *member = find_member(members, instance->id);
         if (member != NULL)
             member->there = true;
+        if (member != NULL && member->state == LEDGER_STATE_AGAIN && member->retries > 0)
+            r = open_slot_carry(open, instance, member->retries);
         if (member == NULL || member->state == LEDGER_STATE_AGAIN)
             order[count++] = schedule->order[i];
         else if (member->state == LEDGER_STATE_STARTED)
@@ -250,7 +259,8 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
                           const struct found *found, const struct members *members)
 {
     struct open_slot *open = NULL;
-    int r = open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, &open);
+    int r = open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, found->kind,
+                          &open);
     if (r == 0)
         open->members = 1; /* it lives till all is looked at */
     for (uint32_t i = 0; r == 0 && i < schedule->group_count; i++)
@@ -311,10 +321,14 @@ static int take_up_orphan(struct engine *engine, const struct found *found)
     }
     struct open_slot *open = engine_find_open(engine, found->schedule, found->slot);
     if (open == NULL
-        && open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, &open) < 0)
+        && open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, found->kind,
+                         &open)
+               < 0)
         return -ENOMEM; /* the attempt's own entry is all that the next start needs */
-    const struct member member = {
-        .id = found->instance, .attempt = found->attempt, .started_at = found->started_at};
+    const struct member member = {.id = found->instance,
+                                  .attempt = found->attempt,
+                                  .retries = found->retries,
+                                  .started_at = found->started_at};
     return doubt(engine, open, instance, engine->by_host[instance->host], &member);
 }
 
@@ -395,6 +409,8 @@ static void watch_again(void *context, const struct ledger_row *row)
         .slot = row->slot,
         .task_id = row->task_id,
         .attempt = row->attempt,
+        .failures = row->retries,
+        .kind = row->kind,
         .at = row->ended_at,
     };
     if (node == NULL || row->task_id <= 0) {

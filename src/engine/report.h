@@ -19,6 +19,7 @@ struct submission {
     int64_t task_id; /* 0: not known */
     int attempt;
     int failures; /* of tasks of this slot before */
+    enum ledger_kind kind;
     struct wall at;
     int64_t complete_within_us;
 };

@@ -43,7 +43,9 @@ static bool open_groups(struct engine *engine, const struct plan_due *due)
 {
     const struct schedule *schedule = due->schedule;
     struct open_slot *open = NULL;
-    int r = open_slot_add(&engine->open_slots, engine->config, schedule, due->slot.at, &open);
+    enum ledger_kind kind =
+        due->kind == PLAN_CATCH_UP ? LEDGER_KIND_CATCH_UP : LEDGER_KIND_SCHEDULE;
+    int r = open_slot_add(&engine->open_slots, engine->config, schedule, due->slot.at, kind, &open);
     uint32_t i = 0;
     for (; r == 0 && i < schedule->group_count; i++) {
         const struct group *group = &schedule->groups[i];
@@ -158,10 +160,10 @@ struct open_slot *engine_find_open(const struct engine *engine, const char *sche
 }
 
 struct open_slot *engine_reopen(struct engine *engine, const struct schedule *schedule,
-                                struct wall slot)
+                                struct wall slot, enum ledger_kind kind)
 {
     struct open_slot *open;
-    if (open_slot_add(&engine->open_slots, engine->config, schedule, slot, &open) < 0)
+    if (open_slot_add(&engine->open_slots, engine->config, schedule, slot, kind, &open) < 0)
         return NULL;
     if (open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall) == 0)
         return open;

@@ -26,6 +26,7 @@ struct watch {
     int64_t task_id;
     int attempt;
     int failures; /* of tasks of this slot before */
+    enum ledger_kind kind;
     struct wall submitted_at;
     struct wall running_at; /* when it was last seen not ended; 0: never */
     bool told;              /* that it cannot be asked for */

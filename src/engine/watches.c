@@ -47,6 +47,7 @@ int engine_watch(struct engine *engine, struct lane *lane, const struct submissi
     watch->task_id = what->task_id;
     watch->attempt = what->attempt;
     watch->failures = what->failures;
+    watch->kind = what->kind;
     watch->submitted_at = what->at;
     if (ongoing_add(&engine->ongoings, &watch->ongoing) < 0) {
         free(watch);
@@ -106,6 +107,7 @@ static struct submission of_watch(const struct watch *watch)
         .task_id = watch->task_id,
         .attempt = watch->attempt,
         .failures = watch->failures,
+        .kind = watch->kind,
         .at = watch->submitted_at,
     };
 }
@@ -161,7 +163,7 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
         return false;
     bool reopened = open == NULL;
     if (reopened)
-        open = engine_reopen(engine, schedule, watch->ongoing.slot);
+        open = engine_reopen(engine, schedule, watch->ongoing.slot, watch->kind);
     if (open == NULL)
         return false;
     struct run *run = engine_make_run(engine, watch->ask.lane, open, instance, due);

@@ -6,6 +6,7 @@
  */
 #include "ports/ledger_reader.h"
 
+#include "ports/ledger_rows.h"
 #include "ports/ledger_schema.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ enum statement {
 
 #define ROW                                                                                   \
     "SELECT schedule, slot, instance, region, attempt, state, result IS 'again', started_at," \
-    " ended_at, task_id FROM runs "
+    " ended_at, task_id, kind, retries FROM runs "
 
 static const char *const texts[STATEMENTS] = {
     [HORIZON] = "SELECT rule, slot FROM horizons WHERE schedule = ?1",
@@ -83,6 +84,15 @@ int ledger_reader_recorded(struct ledger_reader *reader, const char *schedule, s
 
 /* ---- rows ---- */
 
+/* What nobody knows, or a later version says, was the clock's doing. */
+static enum ledger_kind kind_of(const char *word)
+{
+    for (int i = 0; word != NULL && i <= LEDGER_KIND_OPERATOR; i++)
+        if (strcmp(word, ledger_kinds[i]) == 0)
+            return (enum ledger_kind)i;
+    return LEDGER_KIND_SCHEDULE;
+}
+
 static struct ledger_row row_of(sqlite3_stmt *s)
 {
     const char *region = (const char *)sqlite3_column_text(s, 3);
@@ -95,6 +105,8 @@ static struct ledger_row row_of(sqlite3_stmt *s)
         .region = region == NULL ? "" : region,
         .slot = {sqlite3_column_int64(s, 1)},
         .attempt = sqlite3_column_int(s, 4),
+        .kind = kind_of((const char *)sqlite3_column_text(s, 10)),
+        .retries = sqlite3_column_int(s, 11),
         .state = state,
         .started_at = {sqlite3_column_int64(s, 7)}, /* NULL is 0 */
         .ended_at = {sqlite3_column_int64(s, 8)},

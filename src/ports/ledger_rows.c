@@ -48,24 +48,34 @@ static const char *const finishes[] = {
     [LEDGER_UNWATCHED] = "unwatched",
 };
 
+const char *const ledger_kinds[LEDGER_KIND_OPERATOR + 1] = {
+    [LEDGER_KIND_SCHEDULE] = "schedule",
+    [LEDGER_KIND_CATCH_UP] = "catch_up",
+    [LEDGER_KIND_OPERATOR] = "operator",
+};
+
+/* What was told of a run first is its kind, and what was told most of its retries, their number. */
+#define KEPT_OF_RUN \
+    " kind = coalesce(kind, excluded.kind), retries = max(retries, excluded.retries)"
+
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [STARTED] = "INSERT INTO runs(schedule, slot, instance, region, state, attempt, first_at,"
-                " started_at) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?6)"
+                " started_at, kind, retries) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?6, ?7, ?8)"
                 " ON CONFLICT DO UPDATE SET state = 0, attempt = excluded.attempt,"
                 " region = excluded.region, first_at = coalesce(first_at, excluded.first_at),"
                 " started_at = excluded.started_at, ended_at = NULL, result = NULL,"
                 " task_id = NULL, code = NULL, message = NULL, request_id = NULL,"
-                " finish = NULL, finished_at = NULL",
+                " finish = NULL, finished_at = NULL," KEPT_OF_RUN,
     [ENDED] = "INSERT INTO runs(schedule, slot, instance, region, state, attempt, ended_at, result,"
-              " task_id, code, message, request_id, finish)"
-              " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+              " task_id, code, message, request_id, finish, kind, retries)"
+              " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?9, ?10, ?11, ?12, ?13, ?14, ?7, ?8)"
               " ON CONFLICT DO UPDATE SET state = 1, attempt = excluded.attempt,"
               " region = coalesce(excluded.region, region), ended_at = excluded.ended_at,"
               " result = excluded.result, task_id = excluded.task_id, code = excluded.code,"
               " message = excluded.message, request_id = excluded.request_id,"
-              " finish = excluded.finish, finished_at = NULL",
+              " finish = excluded.finish, finished_at = NULL," KEPT_OF_RUN,
     [FINISHED] = "UPDATE runs SET finish = ?5, finished_at = ?6, task_id = coalesce(?7, task_id),"
                  " code = ?8, message = ?9"
                  " WHERE schedule = ?1 AND slot = ?2 AND instance = ?3 AND attempt = ?4"
@@ -133,6 +143,8 @@ struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry)
     *item = (struct ledger_item){
         .kind = kind_of(entry->kind),
         .attempt = entry->attempt,
+        .run_kind = entry->run_kind,
+        .retries = entry->retries,
         .result = entry->result,
         .finish = entry->finish,
         .ticket = entry->kind == LEDGER_STARTED ? entry->ticket : 0,
@@ -226,13 +238,15 @@ static int put_run(struct ledger_rows *rows, const struct ledger_item *item, str
     bind_text(s, 4, item->region);
     bind_number(s, 5, item->attempt);
     bind_number(s, 6, item->at.us);
+    bind_key(s, 7, ledger_kinds[item->run_kind]);
+    bind_number(s, 8, item->retries);
     if (ended) {
-        bind_key(s, 7, results[item->result]);
-        bind_task(s, 8, item->task_id);
-        bind_text(s, 9, item->code);
-        bind_text(s, 10, item->message);
-        bind_text(s, 11, item->request_id);
-        bind_text(s, 12, opens_watch(item) ? OPEN : NULL);
+        bind_key(s, 9, results[item->result]);
+        bind_task(s, 10, item->task_id);
+        bind_text(s, 11, item->code);
+        bind_text(s, 12, item->message);
+        bind_text(s, 13, item->request_id);
+        bind_text(s, 14, opens_watch(item) ? OPEN : NULL);
     }
     return finish(rows, ended ? ENDED : STARTED, err);
 }

@@ -22,11 +22,16 @@ enum ledger_item_kind {
     LEDGER_ITEM_HORIZON,
 };
 
+/* enum ledger_kind as it stands in the file. */
+extern const char *const ledger_kinds[LEDGER_KIND_OPERATOR + 1];
+
 /* One thing to write. The strings stand in the item's own bytes. */
 struct ledger_item {
     struct ledger_item *next;
     enum ledger_item_kind kind;
     int attempt;
+    enum ledger_kind run_kind;
+    int retries;
     int outcome; /* what is answered, where `ticket` is not 0 */
     enum ledger_result result;
     enum ledger_finish finish;

@@ -193,8 +193,8 @@ static int look_at_shape(sqlite3 *db, const char *file, struct errtext *err)
 {
     return run(db,
                "SELECT schedule, slot, instance, region, state, attempt, first_at, started_at,"
-               " ended_at, result, task_id, code, request_id, message, finish, finished_at"
-               " FROM runs LIMIT 0;"
+               " ended_at, result, task_id, code, request_id, message, finish, finished_at,"
+               " kind, retries FROM runs LIMIT 0;"
                "SELECT schedule, rule, slot FROM horizons LIMIT 0;"
                "SELECT schedule, until FROM pauses LIMIT 0;"
                "SELECT name, value FROM meta LIMIT 0;",
@@ -241,6 +241,8 @@ static const char *const steps[] = {
     "ALTER TABLE runs ADD COLUMN message TEXT;"
     "ALTER TABLE runs ADD COLUMN finish TEXT;"
     "ALTER TABLE runs ADD COLUMN finished_at INTEGER;"
+    "ALTER TABLE runs ADD COLUMN kind TEXT;"
+    "ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;"
     "UPDATE runs SET finish = 'open' WHERE state = 1 AND result = 'submitted' AND instance <> '*'"
     " AND ended_at > (SELECT max(ended_at) FROM runs) - 86400000000;"
     "CREATE INDEX runs_unfinished ON runs(slot, schedule, instance) WHERE finish = 'open';"

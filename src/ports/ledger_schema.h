@@ -10,9 +10,11 @@
  *             result, task_id, code, request_id; result in words: submitted, failed, ...
  *             message                        the cloud's, of the verdict or of the task's end
  *             finish, finished_at            of its task: open, succeeded, failed, stuck,
- * unwatched; NULL where there is none or nobody ever asked instance "*": the slot itself, open
- * until it ended pauses    schedule, until                a pause that an operator asked for meta
- * name, value                    "probe": written to see whether a disk is back
+ * unwatched; NULL where there is none or nobody ever asked kind                           schedule,
+ * catch_up, operator; NULL: of an older version retries                        tasks of it that
+ * failed and were begun anew instance "*"                   the slot itself, open until it ended
+ *   pauses    schedule, until                a pause that an operator asked for
+ *   meta      name, value                    "probe": written to see whether a disk is back
  *
  * The file carries an application id and, in PRAGMA user_version, its schema's number. An older one
  * is brought forward in one transaction; of a file from before finish, the backups of the last day

@@ -216,6 +216,56 @@ static void test_second_attempt(void **state)
     assert_int_equal(shelf->told_count, 2);
 }
 
+static void put(struct shelf *shelf, const char *instance, enum ledger_entry_kind kind,
+                enum ledger_kind run_kind, int retries)
+{
+    const struct ledger_entry entry = {
+        .kind = kind,
+        .schedule = "nightly",
+        .instance = instance,
+        .region = "ap-guangzhou",
+        .slot = wall_from_seconds(SLOT),
+        .attempt = 1,
+        .run_kind = run_kind,
+        .retries = retries,
+        .result = LEDGER_AGAIN,
+        .at = wall_from_seconds(SLOT + 1),
+    };
+    assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
+}
+
+/* Of a run's kind the first that was told stays, of its retries the most. */
+static void test_kind_and_retries(void **state)
+{
+    struct shelf *shelf = *state;
+    struct seen seen = {.count = 0};
+    assert_int_equal(shelf_open(shelf), 0);
+    put(shelf, LEDGER_WHOLE_SLOT, LEDGER_STARTED, LEDGER_KIND_OPERATOR, 0);
+    put(shelf, "crs-a", LEDGER_STARTED, LEDGER_KIND_OPERATOR, 0);
+    put(shelf, "crs-a", LEDGER_ENDED, LEDGER_KIND_SCHEDULE, 2);
+    put(shelf, "crs-a", LEDGER_ENDED, LEDGER_KIND_SCHEDULE, 0);
+    put(shelf, "crs-b", LEDGER_ENDED, LEDGER_KIND_CATCH_UP, 0);
+    put(shelf, "crs-b", LEDGER_STARTED, LEDGER_KIND_SCHEDULE, 1);
+    put(shelf, "crs-c", LEDGER_STARTED, LEDGER_KIND_SCHEDULE, 0);
+    assert_true(shelf_wait_idle(shelf, 10000));
+    shelf_exec(shelf, "UPDATE runs SET kind = NULL WHERE instance = 'crs-c'"); /* an older one's */
+    const struct wall slot = wall_from_seconds(SLOT);
+    assert_int_equal(shelf->port.scan(shelf->port.context, "nightly", slot, see, &seen), 0);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.rows[0].kind, LEDGER_KIND_OPERATOR);
+    assert_int_equal(seen.rows[0].retries, 2);
+    assert_int_equal(seen.rows[1].kind, LEDGER_KIND_CATCH_UP);
+    assert_int_equal(seen.rows[1].retries, 1);
+    assert_int_equal(seen.rows[2].kind, LEDGER_KIND_SCHEDULE);
+    seen.count = 0;
+    assert_int_equal(shelf->port.unended(shelf->port.context, see, &seen), 0);
+    assert_string_equal(seen.ids[0], LEDGER_WHOLE_SLOT);
+    assert_int_equal(seen.rows[0].kind, LEDGER_KIND_OPERATOR);
+    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE instance = 'crs-a'"
+                                      " AND kind = 'operator' AND retries = 2"),
+                     1);
+}
+
 /* ---- what becomes of a task ---- */
 
 static void count_is(struct shelf *shelf, int64_t count, const char *where)
@@ -683,6 +733,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_attempt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_kind_and_retries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish_of_no_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_attempt_after_finish, set_up, tear_down),

@@ -272,6 +272,8 @@ static void test_migrates(void **state)
         assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs"), 11);
         assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE task_id > 0"), 6);
         assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE finish IS NOT NULL"), 3);
+        assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE retries <> 0"), 0);
+        assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE kind = 'schedule'"), 1);
         assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM horizons"), 1);
         assert_int_equal(shelf_open(shelf), 0); /* and it is one of ours */
         shelf_close(shelf);

@@ -100,6 +100,8 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct 
                   .record = whole ? SIZE_MAX : (size_t)(record - sim->oracle.records),
                   .slot = entry->slot,
                   .attempt = entry->attempt,
+                  .run_kind = entry->run_kind,
+                  .retries = entry->retries,
                   .result = (int)entry->result,
                   .task_id = entry->task_id,
                   .at = entry->at,
@@ -130,7 +132,8 @@ static struct kept_slot *slot_of(struct ledger_twin *ledger, const struct ledger
         assert(ledger->slots != NULL);
     }
     struct kept_slot *slot = &ledger->slots[ledger->slot_count++];
-    *slot = (struct kept_slot){.schedule = line->schedule, .slot = line->slot};
+    *slot =
+        (struct kept_slot){.schedule = line->schedule, .slot = line->slot, .kind = line->run_kind};
     return slot;
 }
 
@@ -153,6 +156,10 @@ static void replay(struct sim *sim, const struct ledger_line *line)
             r->kept_finished = true;
         return;
     }
+    if (r->kept == KEPT_NOTHING)
+        r->kept_kind = line->run_kind;
+    if (r->kept_retries < line->retries)
+        r->kept_retries = line->retries;
     r->kept = line->kind == LINE_STARTED          ? KEPT_STARTED
               : line->result == (int)LEDGER_AGAIN ? KEPT_AGAIN
                                                   : KEPT_ENDED;
@@ -239,6 +246,8 @@ static struct ledger_row row_of(const struct record *r, char id[MODEL_INSTANCE_I
         .region = "ap-guangzhou",
         .slot = r->slot,
         .attempt = r->kept_attempt,
+        .kind = r->kept_kind,
+        .retries = planted == PLANT_FORGET_FAILS ? 0 : r->kept_retries,
         .state = states[r->kept],
         .started_at = r->kept_started_at,
         .ended_at = r->kept_ended_at,
@@ -294,6 +303,7 @@ int ledger_log_unended(void *context, ledger_row_fn each, void *each_context)
                                .instance = LEDGER_WHOLE_SLOT,
                                .region = "",
                                .slot = ledger->slots[i].slot,
+                               .kind = ledger->slots[i].kind,
                            });
     for (size_t i = 0; i < sim->oracle.record_count; i++) {
         const struct record *r = &sim->oracle.records[i];

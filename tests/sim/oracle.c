@@ -215,13 +215,15 @@ struct record *oracle_known(struct oracle *oracle, int schedule, int instance, s
     return place == 0 || oracle->records[place - 1].unborn ? NULL : &oracle->records[place - 1];
 }
 
-void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot)
+void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot, enum ledger_kind kind)
 {
     const struct plan_of_schedule *s =
         &oracle->world->generations[oracle->generation].schedules[schedule];
     for (int i = 0; i < oracle->world->instance_count; i++)
-        if (s->has[i])
+        if (s->has[i]) {
             oracle_open_record(oracle, schedule, i, slot);
+            oracle_known(oracle, schedule, i, slot)->kind = kind;
+        }
 }
 
 int oracle_schedule_index(const char *name)
@@ -304,6 +306,20 @@ static void ended(struct oracle *oracle, struct record *r, const struct ledger_e
     close_record(oracle, r);
 }
 
+/* What goes into the ledger beside it, and is read again by a start. */
+static void check_facts(struct oracle *oracle, const struct record *r,
+                        const struct ledger_entry *entry)
+{
+    const char *name = world_schedule_name(r->schedule);
+    bool is_again = entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN;
+    if (entry->kind == LEDGER_STARTED && entry->run_kind != r->kind)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: recorded as of kind %d, not %d", name,
+                     r->instance, (int)entry->run_kind, (int)r->kind);
+    if ((is_again || entry->kind == LEDGER_STARTED) && entry->retries != r->retries)
+        oracle_break(oracle, RULE_POLICY, "%s %d: %d failed tasks recorded, not %d", name,
+                     r->instance, entry->retries, r->retries);
+}
+
 void oracle_entry(struct oracle *oracle, struct record *record, const struct ledger_entry *entry)
 {
     if (entry->kind == LEDGER_FINISHED)
@@ -312,6 +328,7 @@ void oracle_entry(struct oracle *oracle, struct record *record, const struct led
         oracle_again(oracle, record);
     else if (entry->kind == LEDGER_ENDED)
         ended(oracle, record, entry);
+    check_facts(oracle, record, entry);
 }
 
 void oracle_told(struct oracle *oracle, struct record *record, int result)

@@ -72,6 +72,7 @@ struct kept_horizon {
 struct kept_slot {
     int schedule;
     struct wall slot;
+    enum ledger_kind kind;
     bool open;        /* begun and not ended */
     bool awaits_line; /* the next start owes one line for the whole of it */
 };
@@ -116,6 +117,7 @@ struct record {
     struct wall submitted_wall;
     int finish_ledger; /* enum ledger_finish, or NOT_TOLD */
     int finish_journal;
+    enum ledger_kind kind;
     int retries;     /* after tasks that failed */
     int64_t retried; /* the last of them */
 
@@ -124,6 +126,8 @@ struct record {
     int64_t last_task; /* the last of them; 0: none */
     enum kept_state kept;
     int kept_attempt;
+    int kept_retries;
+    enum ledger_kind kept_kind;
     int kept_result;
     bool kept_finished;
     int64_t kept_task;

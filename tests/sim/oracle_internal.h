@@ -5,7 +5,7 @@
 
 /* oracle.c */
 int oracle_schedule_index(const char *name);
-void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot);
+void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot, enum ledger_kind kind);
 bool oracle_is_member(const struct oracle *oracle, const struct record *record);
 void oracle_told(struct oracle *oracle, struct record *record, int result);
 void oracle_list(struct oracle *oracle, struct places *places, const struct record *record);

@@ -20,6 +20,7 @@ void oracle_forget_kept(struct record *record)
     record->kept = KEPT_NOTHING;
     record->kept_finished = false;
     record->kept_task = 0;
+    record->kept_retries = 0;
     record->kept_started_at = record->kept_ended_at = (struct wall){0};
 }
 
@@ -56,7 +57,6 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
     r->submitted_wall = r->kept_ended_at;
     r->submitted_at = oracle->clock->now;
     r->overlaps = r->told_doubt = false;
-    r->retries = 0; /* a start does not know how many there were */
     r->must_be_unknown = r->must_be_skipped = r->must_be_dropped = r->must_be_doubted = false;
     r->in_flight = false;
     r->waits = false;
@@ -111,6 +111,9 @@ static struct record *open_again(struct oracle *oracle, int schedule, int instan
     r->kept_finished = was.kept_finished;
     r->kept_task = was.kept_task;
     r->kept_attempt = was.kept_attempt;
+    r->kept_retries = was.kept_retries;
+    r->kept_kind = was.kept_kind;
+    r->kind = was.kind;
     r->kept_result = was.kept_result;
     r->kept_started_at = was.kept_started_at;
     r->kept_ended_at = was.kept_ended_at;
@@ -165,15 +168,15 @@ static void owe_begun(struct oracle *oracle)
     }
 }
 
-static void resume_member(struct oracle *oracle, int schedule, int instance, struct wall slot,
+static void resume_member(struct oracle *oracle, const struct kept_slot *slot, int instance,
                           bool is_there)
 {
-    struct record *r = oracle_known(oracle, schedule, instance, slot);
+    struct record *r = oracle_known(oracle, slot->schedule, instance, slot->slot);
     enum kept_state kept = r == NULL ? KEPT_NOTHING : r->kept;
     if (kept == KEPT_STARTED || kept == KEPT_ENDED)
         return;
     if (is_there) {
-        open_again(oracle, schedule, instance, slot);
+        open_again(oracle, slot->schedule, instance, slot->slot)->kind = slot->kind;
     } else if (kept == KEPT_AGAIN) {
         r->must_be_skipped = true;
         r->accepted = false;
@@ -195,7 +198,7 @@ static void resume_slot(struct oracle *oracle, struct kept_slot *kept)
     }
     kept->awaits_line = !plan->present || plan->paused;
     for (int i = 0; i < oracle->world->instance_count && !kept->awaits_line; i++)
-        resume_member(oracle, kept->schedule, i, kept->slot, plan->has[i]);
+        resume_member(oracle, kept, i, plan->has[i]);
 }
 
 void oracle_resuming(struct oracle *oracle)

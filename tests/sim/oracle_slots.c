@@ -166,8 +166,10 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
     if (!has_line && s->next.us <= now.us)
         oracle_break(oracle, RULE_POLICY, "%s: %lld runs, but is not the latest", name,
                      (long long)slot.us);
+    bool is_late = wall_diff_us(now, slot) > GRACE_US;
     if (!has_line)
-        oracle_open_slot(oracle, index, slot);
+        oracle_open_slot(oracle, index, slot,
+                         is_late ? LEDGER_KIND_CATCH_UP : LEDGER_KIND_SCHEDULE);
 }
 
 const struct rule *oracle_horizon(struct oracle *oracle, const char *name, const char *rule,

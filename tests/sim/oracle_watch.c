@@ -61,9 +61,11 @@ static void check_retry(struct oracle *oracle, const struct record *r)
     const struct plan_of_schedule *plan = plan_of(oracle, r);
     struct wall now = clock_sample(oracle->clock).wall;
     struct wall deadline = oracle_earliest_deadline(oracle, r);
-    if (r->acts > (int)least(plan->retry_failed, r->retry_failed) || !oracle_is_member(oracle, r)
-        || oracle->clock->now == oracle->entry_refused_at || r->refused
-        || wall_diff_us(deadline, now) <= RETRY_ROOM_US)
+    int begun_anew =
+        r->retries - (r->retries > 0 && r->retried == r->followed); /* this one, lost */
+    if (begun_anew >= (int)least(plan->retry_failed, r->retry_failed)
+        || !oracle_is_member(oracle, r) || oracle->clock->now == oracle->entry_refused_at
+        || r->refused || wall_diff_us(deadline, now) <= RETRY_ROOM_US)
         return;
     oracle_break(oracle, RULE_POLICY, "%s %d: its task failed, and no other attempt follows",
                  world_schedule_name(r->schedule), r->instance);

@@ -46,6 +46,7 @@ static const struct bed beds[] = {
     {PLANT_STAYS_DOWN, "the breaker never closes", {RULE_LIVE}},
     {PLANT_NEVER_DOWN, "the breaker never opens", {RULE_DEAD}},
     {PLANT_FAILS_UNCOUNTED, "retries failed tasks for ever", {RULE_POLICY}},
+    {PLANT_FORGET_FAILS, "a start forgets failed tasks", {RULE_POLICY, RULE_ACCOUNT}},
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
 };
 

@@ -40,6 +40,7 @@ enum plant {
     PLANT_STAYS_DOWN,      /* the breaker never closes */
     PLANT_NEVER_DOWN,      /* and never opens */
     PLANT_FAILS_UNCOUNTED, /* tasks that failed are not counted */
+    PLANT_FORGET_FAILS,    /* a start does not know how many tasks failed */
     PLANT_UNKEPT_SLOT,     /* a slot that the ledger refused is opened all the same */
 };
 
@@ -63,6 +64,8 @@ struct ledger_line {
     size_t record; /* of one instance; SIZE_MAX: the slot itself */
     struct wall slot;
     int attempt;
+    enum ledger_kind run_kind;
+    int retries;
     int result;
     int64_t task_id;
     struct wall at;

@@ -82,6 +82,8 @@ static int append(void *context, const struct ledger_entry *entry)
         struct twin_entry *kept = add_entry(twin, entry->schedule, entry->slot);
         kept->kind = entry->kind;
         kept->attempt = entry->attempt;
+        kept->run_kind = entry->run_kind;
+        kept->retries = entry->retries;
         kept->result = entry->result;
         kept->finish = entry->finish;
         kept->task_id = entry->task_id;
@@ -196,6 +198,8 @@ static void give_row(const struct twin_entry *entry, ledger_row_fn each, void *e
         .region = "ap-guangzhou",
         .slot = entry->slot,
         .attempt = entry->attempt,
+        .kind = entry->run_kind,
+        .retries = entry->retries,
         .state = LEDGER_STATE_ENDED,
         .started_at = entry->at,
         .ended_at = entry->at,

@@ -41,6 +41,8 @@ struct twin_entry {
     char rule[64];
     struct wall slot;
     int attempt;
+    enum ledger_kind run_kind;
+    int retries;
     enum ledger_result result;
     enum ledger_finish finish;
     int64_t task_id;

@@ -167,6 +167,72 @@ static void a_failed_task_is_tried_again_as_often_as_allowed(void **state)
     a_task_that_failed(1, 2);
 }
 
+static void restart_after(struct twin *twin, int32_t retry_failed, int lost)
+{
+    twin_crash(twin, lost);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    schedule->retry_failed = retry_failed;
+    schedule->start_within_us = 1800 * SECOND;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_start(twin, config);
+}
+
+/* The newest task is told to have failed. */
+static void fail_task(struct twin *twin)
+{
+    twin_run(twin, 5 * SECOND);
+    twin_answer(twin, twin_find(twin, "DescribeTaskInfo"),
+                "\"Status\":\"failed\",\"TaskMessage\":\"no disk\"");
+}
+
+enum crash {
+    CRASH_WAITING,  /* the failure is known, the next attempt is due */
+    CRASH_WATCHING, /* the next attempt was accepted */
+    CRASH_ON_WIRE,  /* and its answer was lost */
+};
+
+static void failures_are_counted_over(enum crash crash)
+{
+    static struct twin twin;
+    char tag[64];
+    char backups[512];
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 1, OVERLAP_ALLOW);
+    tag_of(&twin, tag);
+    twin_accept(&twin, 0);
+    fail_task(&twin);
+    if (crash != CRASH_WAITING) {
+        twin_run(&twin, 10 * SECOND);
+        assert_int_equal(twin.sent_count, 2);
+    }
+    if (crash == CRASH_WATCHING)
+        twin_accept(&twin, 1);
+    restart_after(&twin, 1, 0);
+    twin_run(&twin, 10 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    if (crash == CRASH_WAITING)
+        twin_accept(&twin, 1);
+    (void)snprintf(backups, sizeof backups,
+                   "\"TotalCount\":1,\"BackupSet\":[{\"StartTime\":\"2026-11-01 20:00:00\","
+                   "\"InstanceId\":\"crs-a\",\"Remark\":\"%s\",\"Status\":1}]",
+                   tag);
+    if (crash == CRASH_ON_WIRE)
+        answer_looks(&twin, ONE_TASK, backups, 70 * SECOND);
+    fail_task(&twin);
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    assert_int_equal(twin.finished[LEDGER_TASK_FAILED], 1);
+    twin_finish(&twin);
+}
+
+static void a_restart_knows_how_many_tasks_failed(void **state)
+{
+    (void)state;
+    failures_are_counted_over(CRASH_WAITING);
+    failures_are_counted_over(CRASH_WATCHING);
+    failures_are_counted_over(CRASH_ON_WIRE);
+}
+
 static void a_restart_goes_on_watching(void **state)
 {
     (void)state;
@@ -281,6 +347,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_told_is_held_or_sent),
         cmocka_unit_test(a_crash_leaves_a_doubt),
         cmocka_unit_test(a_failed_task_is_tried_again_as_often_as_allowed),
+        cmocka_unit_test(a_restart_knows_how_many_tasks_failed),
         cmocka_unit_test(a_restart_goes_on_watching),
         cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
         cmocka_unit_test(an_earlier_backup_is_in_the_way),

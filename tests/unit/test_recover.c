@@ -170,6 +170,45 @@ static void a_second_crash_does_not_send_again(void **state)
     twin_finish(&twin);
 }
 
+static void check_kinds(const struct twin *twin, enum ledger_kind want, int count)
+{
+    int seen = 0;
+    for (int i = 0; i < twin->log_count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (entry->is_horizon || entry->slot.us != NOON * SECOND || entry->kind != LEDGER_STARTED)
+            continue;
+        assert_int_equal(entry->run_kind, want);
+        seen++;
+    }
+    assert_int_equal(seen, count);
+}
+
+/* Why a slot was opened is recorded with it, and stays what it was over a restart. */
+static void a_slot_keeps_its_kind(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, with("nightly", "1h", first));
+    twin_run(&twin, 11 * SECOND);
+    twin_refuse(&twin, 0, "ResourceUnavailable.InstanceLockedError", -1);
+    check_kinds(&twin, LEDGER_KIND_SCHEDULE, 2);
+    twin_finish(&twin);
+
+    begin(&twin, with("nightly", "1h", first));
+    twin_crash(&twin, 0);
+    twin.now.wall = wall_add_us(twin.now.wall, 300 * SECOND);
+    twin_start(&twin, with("nightly", "1h", first));
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "reason=catch_up"), 1);
+    twin_refuse(&twin, 0, "ResourceUnavailable.InstanceLockedError", -1);
+    twin_crash(&twin, 0);
+    twin_start(&twin, with("nightly", "1h", first));
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
+    check_kinds(&twin, LEDGER_KIND_CATCH_UP, 3);
+    twin_finish(&twin);
+}
+
 /* ---- another file ---- */
 
 static void who_has_left_the_file_is_skipped(void **state)
@@ -457,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_verdict_that_was_not_kept_is_unknown),
         cmocka_unit_test(what_was_refused_for_certain_is_due_again),
         cmocka_unit_test(a_second_crash_does_not_send_again),
+        cmocka_unit_test(a_slot_keeps_its_kind),
         cmocka_unit_test(who_has_left_the_file_is_skipped),
         cmocka_unit_test(who_is_new_in_the_file_joins),
         cmocka_unit_test(a_paused_schedule_skips_the_slot),
