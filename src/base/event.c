@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct event event_make(enum event_level level, const char *name)
@@ -40,6 +41,43 @@ void event_duration(struct event *e, const char *key, int64_t us)
     add(e, (struct field){.key = key, .kind = FIELD_DURATION, .number = us});
 }
 
+/* ---- copying ---- */
+
+static size_t text_size(const struct field *f)
+{
+    return f->kind == FIELD_TEXT ? strlen(f->text) + 1 : 0;
+}
+
+struct event *event_copy(const struct event *e)
+{
+    struct event kept = event_make(e->level, e->name);
+    size_t size = 0;
+    kept.cut = e->cut;
+    for (size_t i = 0; i < e->count; i++) {
+        size_t more = text_size(&e->fields[i]);
+        if (more > EVENT_LINE_MAX || size + more > EVENT_TEXTS_MAX) {
+            kept.cut = true;
+            continue;
+        }
+        size += more;
+        add(&kept, e->fields[i]);
+    }
+    struct event *copy = malloc(sizeof *copy + size);
+    if (copy == NULL)
+        return NULL;
+    *copy = kept;
+    char *texts = (char *)(copy + 1);
+    for (size_t i = 0; i < copy->count; i++) {
+        size_t length = text_size(&copy->fields[i]);
+        if (length > 0)
+            copy->fields[i].text = memcpy(texts, copy->fields[i].text, length);
+        texts += length;
+    }
+    return copy;
+}
+
+/* ---- writing ---- */
+
 static bool is_bare(const char *text)
 {
     static const char bare[] =
@@ -47,29 +85,28 @@ static bool is_bare(const char *text)
     return text[0] != '\0' && text[strspn(text, bare)] == '\0';
 }
 
-#define VALUE_MAX 64
-
-/* Values that are not text, in characters that need no quotes. */
-static const char *scalar(const struct field *f, char buffer[VALUE_MAX])
+const char *event_value(const struct field *f, char buffer[EVENT_SCALAR_MAX])
 {
+    if (f->kind == FIELD_TEXT)
+        return f->text;
     if (f->kind == FIELD_INSTANT) {
         char instant[CIVIL_TEXT_MAX];
-        (void)snprintf(buffer, VALUE_MAX, "%s",
+        (void)snprintf(buffer, EVENT_SCALAR_MAX, "%s",
                        civil_format_utc((struct wall){f->number}, instant));
     } else if (f->kind == FIELD_DURATION) {
         uint64_t us = f->number < 0 ? -(uint64_t)f->number : (uint64_t)f->number;
-        (void)snprintf(buffer, VALUE_MAX, "%s%" PRIu64 ".%03" PRIu64 "s", f->number < 0 ? "-" : "",
-                       us / 1000000, us / 1000 % 1000);
+        (void)snprintf(buffer, EVENT_SCALAR_MAX, "%s%" PRIu64 ".%03" PRIu64 "s",
+                       f->number < 0 ? "-" : "", us / 1000000, us / 1000 % 1000);
     } else {
-        (void)snprintf(buffer, VALUE_MAX, "%" PRId64, f->number);
+        (void)snprintf(buffer, EVENT_SCALAR_MAX, "%" PRId64, f->number);
     }
     return buffer;
 }
 
 static void add_value(struct text *t, const struct field *f, enum event_format format)
 {
-    char buffer[VALUE_MAX];
-    const char *value = f->kind == FIELD_TEXT ? f->text : scalar(f, buffer);
+    char buffer[EVENT_SCALAR_MAX];
+    const char *value = event_value(f, buffer);
     bool quoted = format == EVENT_JSON ? f->kind != FIELD_NUMBER : !is_bare(value);
     if (quoted)
         text_add_json(t, value, strlen(value));
@@ -104,7 +141,7 @@ size_t event_format_line(const struct event *e, enum event_format format, char l
         text_addf(&t, "{\"event\":\"%s\",\"level\":\"%s\"", e->name, event_level_name(e->level));
     else
         text_addf(&t, "event=%s", e->name);
-    bool whole = true;
+    bool whole = !e->cut;
     for (size_t i = 0; i < e->count; i++)
         whole = add_field(&t, &e->fields[i], format, reserve) && whole;
     if (!whole)

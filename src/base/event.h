@@ -12,6 +12,7 @@
 #include "base/instant.h"
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define EVENT_LINE_MAX 2048 /* a longer line loses its last fields, never half a character */
@@ -42,9 +43,10 @@ struct field {
 
 struct event {
     enum event_level level;
-    const char *name;
+    const char *name; /* [a-z_]+, a literal */
     struct field fields[EVENT_FIELDS_MAX];
     size_t count;
+    bool cut; /* it had more fields */
 };
 
 /* Building: texts are borrowed until the event is written. A NULL or empty text is left out. */
@@ -53,6 +55,17 @@ void event_text(struct event *e, const char *key, const char *text);
 void event_number(struct event *e, const char *key, int64_t number);
 void event_instant(struct event *e, const char *key, struct wall at);
 void event_duration(struct event *e, const char *key, int64_t us);
+
+/*
+ * One allocation with texts of its own, for free(); NULL: no memory. A text that no line would show
+ * (see EVENT_TEXTS_MAX) is left out and the copy is cut.
+ */
+#define EVENT_TEXTS_MAX (2 * EVENT_LINE_MAX)
+struct event *event_copy(const struct event *e) MUST_CHECK;
+
+/* The field's value as a line shows it, without quotes and escapes; perhaps the buffer. */
+#define EVENT_SCALAR_MAX 64
+const char *event_value(const struct field *f, char buffer[EVENT_SCALAR_MAX]);
 
 enum event_format {
     EVENT_LOGFMT,

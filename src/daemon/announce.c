@@ -3,6 +3,7 @@
 
 #include "base/civil.h"
 #include "ports/clock_system.h"
+#include "ports/log_journal.h"
 #include "ports/log_stderr.h"
 #include "ports/log_syslog.h"
 #include "version.h"
@@ -36,12 +37,13 @@ static enum log_target decide_target(struct daemon *daemon)
     return daemon->log_auto;
 }
 
-/* Outcomes: 0; -ENOMEM: the old sink stays. */
+/* Outcomes: 0; negative errno: the old sink stays. */
 static int open_sink(struct daemon *daemon, enum log_target target)
 {
     struct log_sink sink;
-    int r = target == LOG_TARGET_SYSLOG ? log_syslog_create(&sink)
-                                        : log_stderr_create(wall_clock, &sink);
+    int r = target == LOG_TARGET_SYSLOG    ? log_syslog_create(&sink)
+            : target == LOG_TARGET_JOURNAL ? log_journal_create(LOG_JOURNAL_SOCKET, &sink)
+                                           : log_stderr_create(wall_clock, &sink);
     if (r < 0)
         return r;
     log_writer_open(daemon->log, sink);
@@ -67,12 +69,20 @@ int daemon_open_log(struct daemon *daemon)
     return r;
 }
 
+/* Whether a line that waits may yet be taken. */
+static bool has_reader(enum log_target target)
+{
+    return target == LOG_TARGET_SYSLOG    ? log_syslog_is_there()
+           : target == LOG_TARGET_JOURNAL ? log_journal_is_there(LOG_JOURNAL_SOCKET)
+                                          : true;
+}
+
 /* Returns how many lines are left. */
 static size_t flush_patiently(struct daemon *daemon)
 {
     size_t left = log_writer_flush(daemon->log);
     for (int i = 0; left > 0 && i < LAST_TRIES; i++) {
-        if (daemon->log_target == LOG_TARGET_SYSLOG && !log_syslog_is_there())
+        if (!has_reader(daemon->log_target))
             break;
         (void)poll(NULL, 0, LAST_PAUSE_MS);
         left = log_writer_flush(daemon->log);
@@ -86,10 +96,10 @@ void daemon_close_log(struct daemon *daemon)
         return;
     size_t left = flush_patiently(daemon);
     struct log_sink sink;
-    if (left > 0 && daemon->log_target == LOG_TARGET_SYSLOG
+    if (left > 0 && daemon->log_target != LOG_TARGET_STDERR
         && log_stderr_create(wall_clock, &sink) == 0) {
         struct event e = event_make(EVENT_WARNING, "log_undelivered");
-        event_text(&e, "target", "syslog");
+        event_text(&e, "target", daemon->log_target == LOG_TARGET_JOURNAL ? "journal" : "syslog");
         event_number(&e, "lines", (int64_t)left);
         log_writer_open(daemon->log, sink);
         daemon->log_target = LOG_TARGET_STDERR;

@@ -122,6 +122,7 @@ struct credentials_settings {
 enum log_target {
     LOG_TARGET_AUTO,
     LOG_TARGET_SYSLOG,
+    LOG_TARGET_JOURNAL,
     LOG_TARGET_STDERR,
 };
 

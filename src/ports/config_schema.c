@@ -96,7 +96,7 @@ static const struct section requests = {"requests.", "requests", requests_rules,
 static const struct word log_targets[] = {
     {"auto", LOG_TARGET_AUTO, false},
     {"syslog", LOG_TARGET_SYSLOG, false},
-    {"journal", 0, true},
+    {"journal", LOG_TARGET_JOURNAL, false},
     {"stderr", LOG_TARGET_STDERR, false},
     {0},
 };

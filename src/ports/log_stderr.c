@@ -43,7 +43,7 @@ static bool has_room(void)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
 }
 
-static bool put(void *context, enum event_level level, const char *line, size_t length)
+static bool put(void *context, const struct event *event, const char *line, size_t length)
 {
     struct log_stderr *log = context;
     char whole[LINE_MAX_WITH_PREFIX];
@@ -51,9 +51,9 @@ static bool put(void *context, enum event_level level, const char *line, size_t 
     if (log->terminal) {
         char instant[CIVIL_TEXT_MAX];
         struct wall now = wall_from_seconds(wall_seconds(log->clock()));
-        text_addf(&t, "%s %-7s ", civil_format_utc(now, instant), event_level_name(level));
+        text_addf(&t, "%s %-7s ", civil_format_utc(now, instant), event_level_name(event->level));
     } else if (log->journal) {
-        text_addf(&t, "<%d>", (int)level);
+        text_addf(&t, "<%d>", (int)event->level);
     }
     text_add_bytes(&t, line, length);
     text_add_char(&t, '\n');

@@ -90,7 +90,7 @@ bool log_syslog_is_there(void)
     return r == 0 || r == -EAGAIN;
 }
 
-static bool put(void *context, enum event_level level, const char *line, size_t length)
+static bool put(void *context, const struct event *event, const char *line, size_t length)
 {
     struct log_syslog *log = context;
     (void)length;
@@ -99,7 +99,7 @@ static bool put(void *context, enum event_level level, const char *line, size_t 
     if (log->type == SOCK_DGRAM && log->lines++ % LINES_PER_SOCKET == 0)
         closelog();
     openlog("crsbackupd", LOG_PID, LOG_DAEMON); /* closelog() forgets it */
-    syslog((int)level, "%s", line);
+    syslog((int)event->level, "%s", line);
     return true;
 }
 

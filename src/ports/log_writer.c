@@ -1,6 +1,7 @@
 /*
- * See log_writer.h. The lines that are kept stand in a ring. A line goes straight to the sink only
- * where the ring is empty and no loss is left to be said, so the order holds.
+ * See log_writer.h. What is kept stands in a ring: copies of the events, since one sink wants a
+ * line and another the fields. An event goes straight to the sink only where the ring is empty and
+ * no loss is left to be said, so the order holds.
  */
 #include "ports/log_writer.h"
 
@@ -9,8 +10,8 @@
 #include <string.h>
 
 struct kept {
-    enum event_level level;
-    char *line;
+    struct event *event; /* a copy */
+    enum event_format format;
 };
 
 struct log_writer {
@@ -25,16 +26,18 @@ struct log_writer {
 
 /* ---- the sink ---- */
 
-static bool put(struct log_writer *writer, enum event_level level, const char *line, size_t length)
+static bool put(struct log_writer *writer, const struct event *event, enum event_format format)
 {
-    return writer->sink.put != NULL && writer->sink.put(writer->sink.context, level, line, length);
+    char line[EVENT_LINE_MAX];
+    if (writer->sink.put == NULL)
+        return false;
+    size_t length = event_format_line(event, format, line);
+    return writer->sink.put(writer->sink.context, event, line, length);
 }
 
 bool log_writer_put(struct log_writer *writer, const struct event *event)
 {
-    char line[EVENT_LINE_MAX];
-    size_t length = event_format_line(event, writer->format, line);
-    return put(writer, event->level, line, length);
+    return put(writer, event, writer->format);
 }
 
 void log_writer_open(struct log_writer *writer, struct log_sink sink_take)
@@ -46,56 +49,54 @@ void log_writer_open(struct log_writer *writer, struct log_sink sink_take)
 
 /* ---- what is kept ---- */
 
-static bool push(struct log_writer *writer, enum event_level level, const char *line, size_t length)
+static bool push(struct log_writer *writer, const struct event *event)
 {
-    char *copy = writer->count < LOG_KEPT_MAX ? strndup(line, length) : NULL;
+    struct event *copy = writer->count < LOG_KEPT_MAX ? event_copy(event) : NULL;
     if (copy == NULL)
         return false;
     size_t last = (writer->first + writer->count) % LOG_KEPT_MAX;
-    writer->kept[last] = (struct kept){.level = level, .line = copy};
+    writer->kept[last] = (struct kept){.event = copy, .format = writer->format};
     writer->count++;
     return true;
 }
 
-static size_t format_lost(const struct log_writer *writer, char line[EVENT_LINE_MAX])
+static struct event event_lost(const struct log_writer *writer)
 {
     struct event e = event_make(EVENT_WARNING, "log_lost");
     event_number(&e, "lines", (int64_t)writer->lost);
-    return event_format_line(&e, writer->format, line);
+    return e;
 }
 
-static void keep(struct log_writer *writer, enum event_level level, const char *line, size_t length)
+static void keep(struct log_writer *writer, const struct event *event)
 {
-    /* A loss is said where it happened: before the next line that is kept. */
+    /* A loss is said where it happened: before the next event that is kept. */
     if (writer->lost > 0 && writer->count + 1 < LOG_KEPT_MAX) {
-        char said[EVENT_LINE_MAX];
-        size_t said_length = format_lost(writer, said);
-        if (push(writer, EVENT_WARNING, said, said_length))
+        struct event said = event_lost(writer);
+        if (push(writer, &said))
             writer->lost = 0;
     }
-    if (writer->lost > 0 || !push(writer, level, line, length))
+    if (writer->lost > 0 || !push(writer, event))
         writer->lost++;
 }
 
 static void drop_first(struct log_writer *writer)
 {
-    free(writer->kept[writer->first].line);
+    free(writer->kept[writer->first].event);
     writer->first = (writer->first + 1) % LOG_KEPT_MAX;
     writer->count--;
 }
 
 static bool put_lost(struct log_writer *writer)
 {
-    char line[EVENT_LINE_MAX];
-    size_t length = format_lost(writer, line);
-    return put(writer, EVENT_WARNING, line, length);
+    struct event e = event_lost(writer);
+    return log_writer_put(writer, &e);
 }
 
 size_t log_writer_flush(struct log_writer *writer)
 {
     while (writer->count > 0) {
         const struct kept *kept = &writer->kept[writer->first];
-        if (!put(writer, kept->level, kept->line, strlen(kept->line)))
+        if (!put(writer, kept->event, kept->format))
             break;
         drop_first(writer);
     }
@@ -111,10 +112,8 @@ static void write_event(void *context, const struct event *event)
     struct log_writer *writer = context;
     if (event->level > writer->level)
         return;
-    char line[EVENT_LINE_MAX];
-    size_t length = event_format_line(event, writer->format, line);
-    if (log_writer_flush(writer) > 0 || !put(writer, event->level, line, length))
-        keep(writer, event->level, line, length);
+    if (log_writer_flush(writer) > 0 || !log_writer_put(writer, event))
+        keep(writer, event);
 }
 
 struct journal log_writer_journal(struct log_writer *writer)

@@ -1,5 +1,5 @@
 /*
- * The log: events as lines, written to a sink (standard error, syslog).
+ * The log: events as lines, written to a sink (standard error, syslog, the journal).
  *
  * Nothing here waits. A line that the sink does not take is kept, up to LOG_KEPT_MAX of them, and
  * written in order when it does; lines beyond are counted and said ("event=log_lost lines=N"). What
@@ -21,9 +21,11 @@ struct log_writer;
 struct log_sink {
     void *context;
 
-    /* Writes one line (no line feed, but a NUL, at its end) now. False: it cannot be written now.
+    /*
+     * Writes one event now: `line` is what it looks like (no line feed, but a NUL, at its end).
+     * False: it cannot be written now.
      */
-    bool (*put)(void *context, enum event_level level, const char *line, size_t length);
+    bool (*put)(void *context, const struct event *event, const char *line, size_t length);
 
     void (*destroy)(void *context);
 };
@@ -35,7 +37,7 @@ int log_writer_create(enum event_level level, enum event_format format,
 /* NULL is fine. What is kept is lost with it: flush before. */
 void log_writer_destroy(struct log_writer *writer);
 
-/* From now on: less important events are left out. Lines that are kept stay as they are. */
+/* From now on: less important events are left out. What is kept stays in its form. */
 void log_writer_filter(struct log_writer *writer, enum event_level level, enum event_format format);
 
 /* The sink is the writer's now; the one before is destroyed. */

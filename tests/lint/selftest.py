@@ -78,7 +78,7 @@ class Planted(unittest.TestCase):
 
 class CleanTree(Planted):
     def test_nothing_is_found(self):
-        for rule in ("includes", "banned", "size", "registered", "layout", "map", "style", "words"):
+        for rule in ("includes", "banned", "size", "registered", "layout", "map", "style", "words", "events"):
             self.assertEqual(self.found(rule), [], rule)
 
 
@@ -131,6 +131,41 @@ class Includes(Planted):
     def test_a_file_beside_the_floors(self):
         self.plant("src/util/more.c", "/* . */\n")
         self.assert_finds("includes", "not on a floor")
+
+
+class Events(Planted):
+    ID = "0123456789abcdef0123456789abcdef"
+
+    def setUp(self):
+        super().setUp()
+        self.plant("src/engine/report.c", '/* . */\nvoid f(void)\n{\n    g(event_make(up ? A : B, up ? "up" : "down"), "key");\n}\n')
+        self.identities(("up", self.ID), ("down", self.ID[::-1]))
+
+    def identities(self, *rows):
+        self.plant("src/ports/log_journal_ids.c", "/* . */\n" + "".join(f'    {{"{name}", "{value}"}},\n' for name, value in rows))
+        lines = "".join(f"| `{value}` | {name} |\n" for name, value in rows)
+        self.plant("docs/log-events.md", f"| up, down | err | says (when) | host |\n\n{lines}")
+
+    def test_all_told(self):
+        self.assertEqual(self.found("events"), [])
+
+    def test_an_event_that_nobody_knows(self):
+        self.append("src/engine/report.c", 'void h(void)\n{\n    of_run(f(A, "x"), "sideways", "y");\n}\n')
+        found = self.found("events")
+        self.assertEqual(len(found), 2, found)
+        self.assertTrue(all("report.c:8: the event sideways" in line for line in found), found)
+
+    def test_one_that_is_gone(self):
+        self.identities(("up", self.ID), ("down", self.ID[::-1]), ("gone", self.ID[:-1] + "0"))
+        self.assert_finds("events", "log_journal_ids.c:4", "no event gone")
+
+    def test_an_identity_of_another(self):
+        self.identities(("up", self.ID), ("down", self.ID))
+        self.assertEqual(len(self.found("events")), 2)
+
+    def test_the_document_says_otherwise(self):
+        self.plant("docs/log-events.md", f"| up, down | err | . | host |\n| `{self.ID}` | up |\n| `{self.ID}` | down |\n")
+        self.assert_finds("events", "log_journal_ids.c:3", "no line")
 
 
 class Symbols(Planted):

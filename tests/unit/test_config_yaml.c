@@ -426,8 +426,9 @@ static void keys_that_are_wrong(void **state)
          "F:3:1: metrics is not supported yet; remove it\n"},
         {"region: ap-x\nledger: {kept: 90d}\n" TAIL,
          "F:2:10: unknown key \"kept\" in ledger; did you mean keep?\n"},
-        {"region: ap-x\nlog: {target: journal}\ncredentials: {provider: vault}\n" TAIL,
-         "F:2:15: log.target journal is not supported yet; write auto, syslog or stderr\n"
+        {"region: ap-x\nlog: {target: journald}\ncredentials: {provider: vault}\n" TAIL,
+         "F:2:15: log.target is \"journald\"; did you mean journal? write auto, syslog, journal or "
+         "stderr\n"
          "F:3:25: credentials.provider is \"vault\"; write auto, env, file, systemd, cvm-role, "
          "assume-role or tke-oidc\n"},
         {"region: ap-x\ncredentials: {provider: assume-role, source: cvm-role}\n" TAIL,

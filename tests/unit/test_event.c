@@ -3,6 +3,8 @@
 
 #include "base/event.h"
 
+#include <stdlib.h>
+
 static void submitted_line(void **state)
 {
     (void)state;
@@ -63,12 +65,43 @@ static void a_long_line_loses_whole_fields(void **state)
     }
 }
 
+/* A copy looks as its original does when the texts are gone, but for what no line would show. */
+static void a_copy_has_texts_of_its_own(void **state)
+{
+    (void)state;
+    static char huge[EVENT_LINE_MAX + 1];
+    char text[] = "crs-5a4py64p";
+    char expected[EVENT_LINE_MAX];
+    char line[EVENT_LINE_MAX];
+    memset(huge, 'y', sizeof huge - 1);
+    struct event e = event_make(EVENT_ERR, "backup_failed");
+    event_text(&e, "instance", text);
+    event_number(&e, "attempt", 3);
+    (void)event_format_line(&e, EVENT_LOGFMT, expected);
+    struct event *copy = event_copy(&e);
+    event_text(&e, "message", huge);
+    event_text(&e, "code", "after");
+    struct event *cut = event_copy(&e);
+    memset(text, '-', sizeof text - 1);
+    assert_non_null(copy);
+    assert_non_null(cut);
+    assert_int_equal(copy->level, EVENT_ERR);
+    (void)event_format_line(copy, EVENT_LOGFMT, line);
+    assert_string_equal(line, expected);
+    (void)event_format_line(cut, EVENT_LOGFMT, line);
+    assert_string_equal(line,
+                        "event=backup_failed instance=crs-5a4py64p attempt=3 code=after cut=true");
+    free(copy);
+    free(cut);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submitted_line),
         cmocka_unit_test(nothing_forges_a_line),
         cmocka_unit_test(a_long_line_loses_whole_fields),
+        cmocka_unit_test(a_copy_has_texts_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

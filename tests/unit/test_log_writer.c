@@ -14,10 +14,10 @@ struct shelf {
     char lines[LOG_KEPT_MAX + 64][64];
 };
 
-static bool shelve(void *context, enum event_level level, const char *line, size_t length)
+static bool shelve(void *context, const struct event *event, const char *line, size_t length)
 {
     struct shelf *shelf = context;
-    (void)level;
+    (void)event;
     assert_int_equal(strlen(line), length);
     if (shelf->room == 0)
         return false;
