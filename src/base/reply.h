@@ -85,6 +85,14 @@ void reply_judge_query(const struct exchange *exchange, reply_read_fn read, void
 /* The class of a code by the table and its fallbacks. */
 enum verdict_class reply_class_of(const char *code);
 
+/* The table's codes, for who counts by code: 0 to reply_code_count() - 1. */
+#define REPLY_CODES_MAX 128
+size_t reply_code_count(void);
+const char *reply_code(size_t index);
+
+/* The row of a code, or that of its first part; false where the table has neither. */
+bool reply_code_find(const char *code, size_t *ret);
+
 /* "accepted", "throttled", ... */
 const char *verdict_class_name(enum verdict_class class);
 

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct row {
@@ -292,6 +293,8 @@ static const struct row rows[] = {
 
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
+static_assert(ROW_COUNT <= REPLY_CODES_MAX, "who counts by code has room for all");
+
 static const char *const daemon_actions[] = {
     [VERDICT_ACCEPTED] = "Logs backup_submitted with the task id, and follows the task to its end.",
     [VERDICT_THROTTLED] = "The request was not carried out, so it is sent again after a pause, "
@@ -337,6 +340,27 @@ enum verdict_class reply_class_of(const char *code)
     if (row == NULL)
         row = find_family(code);
     return row != NULL ? row->class : VERDICT_AMBIGUOUS;
+}
+
+size_t reply_code_count(void)
+{
+    return ROW_COUNT;
+}
+
+const char *reply_code(size_t index)
+{
+    return rows[index].code;
+}
+
+bool reply_code_find(const char *code, size_t *ret)
+{
+    const struct row *row = find_row(code, strlen(code));
+    if (row == NULL)
+        row = find_family(code);
+    if (row == NULL)
+        return false;
+    *ret = (size_t)(row - rows);
+    return true;
 }
 
 const char *verdict_class_name(enum verdict_class class)

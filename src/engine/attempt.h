@@ -108,9 +108,10 @@ struct run {
     int failures; /* of tasks of this slot */
     enum ledger_kind kind;
     bool owes_token;
-    bool probe;          /* it is the breaker's */
-    bool stayed;         /* it never reached the network: says nothing about the endpoint */
-    const char *dropped; /* a word for the log: no attempt follows the one in flight; NULL */
+    bool probe;           /* it is the breaker's */
+    bool stayed;          /* it never reached the network: says nothing about the endpoint */
+    const char *dropped;  /* a word for the log: no attempt follows the one in flight; NULL */
+    struct mono ready_at; /* when its entry was durable */
     struct mono sent_at;
     struct wall started_at; /* the present attempt may have left from then on */
 

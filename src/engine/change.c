@@ -187,6 +187,8 @@ int engine_reload(struct engine *engine, struct config *config, struct now now)
     if (r < 0)
         return r;
     r = engine_make_lanes(engine, config);
+    if (r == 0)
+        r = counters_configure(&engine->counters, config);
     if (r < 0) {
         plan_destroy(plan);
         return r;

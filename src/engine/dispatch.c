@@ -187,6 +187,14 @@ enum sending {
     SENDING_STOP, /* nothing more can be sent this turn */
 };
 
+/* How long the run has been due and recorded. */
+static int64_t waited_ns(const struct engine *engine, const struct run *run)
+{
+    int64_t ready_ns = mono_diff_ns(engine->now.mono, run->ready_at);
+    int64_t late_us = wall_diff_us(engine->now.wall, run->due);
+    return late_us < ready_ns / NS_PER_US ? late_us * NS_PER_US : ready_ns;
+}
+
 /* The run goes to the transport. */
 static void release(struct engine *engine, struct lane *lane, struct run *run)
 {
@@ -196,6 +204,8 @@ static void release(struct engine *engine, struct lane *lane, struct run *run)
     heap_remove(&lane->ready, &run->queue);
     lane->unsent--;
     run->state = attempt_move(run->state, ATTEMPT_SEND);
+    counters_attempt(&engine->counters, run->schedule->name);
+    counters_wait(&engine->counters, COUNTERS_BACKUP, waited_ns(engine, run));
     run->owes_token = true;
     run->sent_at = engine->now.mono;
     run->started_at = engine->now.wall;

@@ -79,6 +79,7 @@ static void send_again(struct engine *engine, struct run *run)
     }
     engine_tell_again(engine, run);
     report_retry(&engine->ports.journal, run, 0);
+    counters_retry(&engine->counters, run->schedule->name);
     engine_free_doubt(engine, run);
     engine_wait(engine, run, 0);
 }

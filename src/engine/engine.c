@@ -17,6 +17,8 @@ static int build(struct engine *engine, struct config *config, struct errtext *e
         r = requests_create(&engine->requests, err);
     if (r == 0)
         r = engine_make_lanes(engine, config);
+    if (r == 0)
+        r = counters_configure(&engine->counters, config);
     if (r < 0)
         return r;
     engine->config = config_ref(config);
@@ -77,6 +79,7 @@ void engine_destroy(struct engine *engine)
     plan_destroy(engine->plan);
     requests_destroy(engine->requests);
     digest_destroy(engine->digest);
+    counters_finish(&engine->counters);
     config_unref(engine->config);
     free(engine);
 }
@@ -264,4 +267,24 @@ struct engine_status engine_status(const struct engine *engine)
         status.waiting += lane_backlog(engine->lanes[i]);
     status.next_slot = engine->draining ? WALL_NEVER : plan_next_slot(engine->plan);
     return status;
+}
+
+const struct counters *engine_counters(const struct engine *engine)
+{
+    return &engine->counters;
+}
+
+void engine_count(struct engine *engine, const char *schedule, enum counters_outcome outcome,
+                  uint64_t count)
+{
+    uint64_t *const totals[COUNTERS_OUTCOMES] = {
+        [COUNTERS_SUBMITTED] = &engine->totals.submitted,
+        [COUNTERS_SUCCEEDED] = &engine->totals.succeeded,
+        [COUNTERS_FAILED] = &engine->totals.failed,
+        [COUNTERS_UNKNOWN] = &engine->totals.unknown,
+        [COUNTERS_MISSED] = &engine->totals.missed,
+        [COUNTERS_SKIPPED] = &engine->totals.skipped,
+    };
+    *totals[outcome] += count;
+    counters_end(&engine->counters, schedule, outcome, count);
 }

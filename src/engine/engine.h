@@ -17,6 +17,7 @@
 #include "engine/ports.h"
 
 struct engine;
+struct counters;
 
 #define ENGINE_PREPARE_US \
     (2 * US_PER_SECOND) /* runs are recorded and connections opened so long ahead */
@@ -84,3 +85,6 @@ struct engine_status {
     uint64_t skipped;
 };
 struct engine_status engine_status(const struct engine *engine);
+
+/* What was done since the start, for metrics. Borrowed; the schedules change with a reload. */
+const struct counters *engine_counters(const struct engine *engine);

@@ -16,6 +16,7 @@
 
 #include "base/digest.h"
 #include "engine/attempt.h"
+#include "engine/counters.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/lookup.h"
@@ -63,10 +64,15 @@ struct engine {
     struct heap stale; /* all watches, by the end of their complete_within */
     uint32_t doubt_count;
     struct engine_status totals;
+    struct counters counters;
 };
 
 /* engine.c: takes over the clocks, and looks whether they can be believed; a step is told. */
 void engine_watch_clocks(struct engine *engine, struct now now);
+
+/* engine.c: so many of the schedule's backups came to this. */
+void engine_count(struct engine *engine, const char *schedule, enum counters_outcome outcome,
+                  uint64_t count);
 
 /* hold.c */
 void engine_judge_clock(struct engine *engine, bool jumped);

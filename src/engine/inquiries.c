@@ -103,10 +103,13 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
         return false;
     }
     lane->flights++;
+    counters_wait(&engine->counters, COUNTERS_TASK + (unsigned)inquiry->action,
+                  mono_diff_ns(engine->now.mono, (struct mono){inquiry->node.key}));
     heap_remove(&lane->asks[inquiry->action].due, &inquiry->node);
     if (!inquiry->of_watch)
         (void)memcpy(flight->tag, HEAP_OWNER(inquiry, struct doubt, ask)->tag, sizeof flight->tag);
     flight->asked_at = engine->now.wall;
+    flight->sent_at = engine->now.mono;
     flight->owes_token = true;
     flight->probe = breaker_send(&lane->breaker);
     request.ticket = flight->ticket;
@@ -224,8 +227,12 @@ static void take_flight(struct engine *engine, struct flight *flight)
         bucket_return(bucket);
     else if (flight->owes_token)
         bucket_confirm(bucket, flight->outcome_at);
-    engine_learn(engine, lane, bucket, inquiry_name(flight->action), &flight->verdict,
-                 flight->outcome == EXCHANGE_ANSWERED, flight->probe);
+    bool answered = flight->outcome == EXCHANGE_ANSWERED;
+    int64_t took_ns = mono_diff_ns(flight->outcome_at, flight->sent_at);
+    counters_answer(&engine->counters, COUNTERS_TASK + (unsigned)flight->action, &flight->verdict,
+                    answered ? took_ns : -1);
+    engine_learn(engine, lane, bucket, inquiry_name(flight->action), &flight->verdict, answered,
+                 flight->probe);
     struct inquiry *inquiry = flight->inquiry;
     lane->flights--;
     flight_give(&engine->flights, flight); /* what it holds stays till the next one is taken */

@@ -55,6 +55,7 @@ struct flight {
     bool probe;
     struct wall asked_at; /* the answer is no older */
     enum exchange_kind outcome;
+    struct mono sent_at;
     struct mono left_at;
     struct mono outcome_at;
     struct verdict verdict;

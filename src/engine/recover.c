@@ -104,7 +104,7 @@ static void give_up_attempt(struct engine *engine, const char *schedule, const c
 {
     report_unknown_gone(&engine->ports.journal, schedule, instance, slot, attempt);
     end(engine, schedule, instance, slot, attempt, LEDGER_UNKNOWN);
-    engine->totals.unknown++;
+    engine_count(engine, schedule, COUNTERS_UNKNOWN, 1);
 }
 
 /* ---- the members of one slot that are left ---- */
@@ -251,7 +251,7 @@ static void drop_gone(struct engine *engine, const struct schedule *schedule, st
         const struct instance gone = {.id = member->id, .region = ""};
         report_not_run(&engine->ports.journal, "backup_skipped", schedule, &gone, slot, "removed");
         end(engine, schedule->name, member->id, slot, 0, LEDGER_SKIPPED);
-        engine->totals.skipped++;
+        engine_count(engine, schedule->name, COUNTERS_SKIPPED, 1);
     }
 }
 

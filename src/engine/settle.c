@@ -44,23 +44,24 @@ void engine_member_ended(struct engine *engine, struct open_slot *open)
     open_slot_remove(&engine->open_slots, open);
 }
 
-static void count_end(struct engine *engine, enum ledger_result result)
+static void count_end(struct engine *engine, const struct schedule *schedule,
+                      enum ledger_result result)
 {
     switch (result) {
     case LEDGER_SUBMITTED:
-        engine->totals.submitted++;
+        engine_count(engine, schedule->name, COUNTERS_SUBMITTED, 1);
         break;
     case LEDGER_FAILED:
-        engine->totals.failed++;
+        engine_count(engine, schedule->name, COUNTERS_FAILED, 1);
         break;
     case LEDGER_UNKNOWN:
-        engine->totals.unknown++;
+        engine_count(engine, schedule->name, COUNTERS_UNKNOWN, 1);
         break;
     case LEDGER_SKIPPED:
-        engine->totals.skipped++;
+        engine_count(engine, schedule->name, COUNTERS_SKIPPED, 1);
         break;
     case LEDGER_MISSED:
-        engine->totals.missed++;
+        engine_count(engine, schedule->name, COUNTERS_MISSED, 1);
         break;
     case LEDGER_AGAIN:
         break;
@@ -121,7 +122,7 @@ void engine_end_run(struct engine *engine, struct run *run, enum ledger_result r
         .at = engine->now.wall,
     };
     (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
-    count_end(engine, result);
+    count_end(engine, run->schedule, result);
     free_run(engine, run);
 }
 
@@ -175,7 +176,7 @@ void engine_end_member(struct engine *engine, struct open_slot *open,
         .at = engine->now.wall,
     };
     (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
-    count_end(engine, result);
+    count_end(engine, open->schedule, result);
     report_not_run(&engine->ports.journal, skipped ? "backup_skipped" : "backup_missed",
                    open->schedule, instance, open->slot, reason);
     engine_member_ended(engine, open);
@@ -195,6 +196,7 @@ static void take_recorded(struct engine *engine, struct run *run)
     }
     engine->ledger_failed = false;
     run->state = attempt_move(run->state, ATTEMPT_RECORDED);
+    run->ready_at = engine->now.mono;
     int r = heap_push(&run->lane->ready, &run->queue, run->due.us);
     assert(r == 0); /* a place was reserved when the run began */
 }
@@ -262,7 +264,7 @@ void engine_submit(struct engine *engine, struct run *run, const char *found, bo
                                         .message = "its backup is there, its task is not listed"};
         if (done) {
             report_succeeded(&engine->ports.journal, &what, 0);
-            engine->totals.succeeded++;
+            engine_count(engine, what.schedule, COUNTERS_SUCCEEDED, 1);
         } else {
             report_cannot_watch(&engine->ports.journal, &what, &verdict);
         }
@@ -322,6 +324,7 @@ static void decide(struct engine *engine, struct run *run)
             break;
         }
         report_retry(journal, run, delay_us);
+        counters_retry(&engine->counters, run->schedule->name);
         engine_wait(engine, run, delay_us);
         break;
     }
@@ -337,13 +340,16 @@ static void take_outcome(struct engine *engine, struct run *run)
     else if (run->owes_token)
         bucket_confirm(&run->lane->bucket, run->outcome_at);
     run->owes_token = false;
-    if (run->outcome == EXCHANGE_ANSWERED)
-        lane_learn_latency(run->lane, mono_diff_ns(run->outcome_at, run->sent_at));
+    int64_t took_ns = mono_diff_ns(run->outcome_at, run->sent_at);
+    bool answered = run->outcome == EXCHANGE_ANSWERED;
+    if (answered)
+        lane_learn_latency(run->lane, took_ns);
+    counters_answer(&engine->counters, COUNTERS_BACKUP, &run->verdict, answered ? took_ns : -1);
     if (run->stayed)
         breaker_forget(&run->lane->breaker, run->probe);
     else
         engine_learn(engine, run->lane, &run->lane->bucket, "ManualBackupInstance", &run->verdict,
-                     run->outcome == EXCHANGE_ANSWERED, run->probe);
+                     answered, run->probe);
     run->probe = false;
     decide(engine, run);
 }

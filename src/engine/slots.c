@@ -68,6 +68,16 @@ static bool open_groups(struct engine *engine, const struct plan_due *due)
     return r == 0;
 }
 
+/* So many of the schedule's slots are passed over as a whole. */
+static void count_slots(struct engine *engine, const struct plan_due *due, uint64_t slots)
+{
+    bool paused = due->kind == PLAN_PAUSED;
+    engine_count(engine, due->schedule->name, paused ? COUNTERS_SKIPPED : COUNTERS_MISSED,
+                 slots * due->schedule->instance_count);
+    if (!paused)
+        counters_missed_slots(&engine->counters, due->schedule->name, slots);
+}
+
 static bool handle(struct engine *engine, const struct plan_due *due)
 {
     const struct journal *journal = &engine->ports.journal;
@@ -76,17 +86,14 @@ static bool handle(struct engine *engine, const struct plan_due *due)
         return false;
     if (due->missed > 0) {
         report_passed(engine, due);
-        if (due->kind == PLAN_PAUSED)
-            engine->totals.skipped += (uint64_t)due->missed * due->schedule->instance_count;
-        else
-            engine->totals.missed += (uint64_t)due->missed * due->schedule->instance_count;
+        count_slots(engine, due, (uint64_t)due->missed);
     }
     if (due->kind == PLAN_PAUSED) {
         report_slot_not_run(journal, "backup_skipped", due->schedule, due->slot.at, "paused");
-        engine->totals.skipped += due->schedule->instance_count;
+        count_slots(engine, due, 1);
     } else if (due->kind == PLAN_MISSED) {
         report_slot_not_run(journal, "backup_missed", due->schedule, due->slot.at, "too_late");
-        engine->totals.missed += due->schedule->instance_count;
+        count_slots(engine, due, 1);
     } else if (due->kind == PLAN_CATCH_UP) {
         report_slot_moved(journal, due->schedule, due->slot.at, "catch_up");
     } else if (due->slot.moved) {

@@ -130,11 +130,11 @@ static void end(struct engine *engine, struct watch *watch, const struct task_in
     struct submission what = of_watch(watch);
     if (task->state == TASK_SUCCEEDED) {
         report_succeeded(&engine->ports.journal, &what, age_us(engine, watch));
-        engine->totals.succeeded++;
+        engine_count(engine, what.schedule, COUNTERS_SUCCEEDED, 1);
         engine_tell_finished(engine, &what, LEDGER_SUCCEEDED, task->status, task->message);
     } else {
         report_task_failed(&engine->ports.journal, &what, task->status, task->message);
-        engine->totals.failed++;
+        engine_count(engine, what.schedule, COUNTERS_FAILED, 1);
         engine_tell_finished(engine, &what, LEDGER_TASK_FAILED, task->status, task->message);
     }
     destroy(engine, watch);
@@ -183,6 +183,7 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
     text_add(&text, task->message);
     engine_tell_again(engine, run);
     report_retry(&engine->ports.journal, run, FAILED_WAIT_US);
+    counters_retry(&engine->counters, run->schedule->name);
     engine_wait(engine, run, FAILED_WAIT_US);
     destroy(engine, watch);
     return true;
@@ -217,7 +218,7 @@ void engine_expire_watches(struct engine *engine)
         struct submission what = of_watch(watch);
         report_task_failed(&engine->ports.journal, &what, "stuck",
                            "not known to have ended within complete_within");
-        engine->totals.failed++;
+        engine_count(engine, what.schedule, COUNTERS_FAILED, 1);
         engine_tell_finished(engine, &what, LEDGER_STUCK, "stuck", "");
         destroy(engine, watch);
     }
