@@ -245,6 +245,8 @@ static const char *const steps[] = {
     "ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;"
     "UPDATE runs SET finish = 'open' WHERE state = 1 AND result = 'submitted' AND instance <> '*'"
     " AND ended_at > (SELECT max(ended_at) FROM runs) - 86400000000;"
+    "CREATE INDEX runs_of_slot ON runs(slot);"
+    "CREATE INDEX runs_failed ON runs(slot) WHERE " LEDGER_SCHEMA_FAILED ";"
     "CREATE INDEX runs_unfinished ON runs(slot, schedule, instance) WHERE finish = 'open';"
     "PRAGMA user_version=3;",
 };

@@ -7,12 +7,15 @@
  *   runs      schedule, slot, instance       a run's identity
  *             region, state, attempt         state 0: the attempt of that number may have left
  *             first_at, started_at, ended_at of the first attempt, of the last, of the verdict
- *             result, task_id, code, request_id; result in words: submitted, failed, ...
- *             message                        the cloud's, of the verdict or of the task's end
+ *             result, task_id, code          result in words: submitted, failed, ...
+ *             request_id
+ *             message                        the cloud's, of the verdict or of the task's end; or
+ *                                            why nothing was sent
  *             finish, finished_at            of its task: open, succeeded, failed, stuck,
- * unwatched; NULL where there is none or nobody ever asked kind                           schedule,
- * catch_up, operator; NULL: of an older version retries                        tasks of it that
- * failed and were begun anew instance "*"                   the slot itself, open until it ended
+ *                                            unwatched; NULL: no task, or nobody ever asked
+ *             kind                           schedule, catch_up, operator; NULL: not known
+ *             retries                        tasks of it that failed and were begun anew
+ *             instance "*"                   the slot itself, open until it ended
  *   pauses    schedule, until                a pause that an operator asked for
  *   meta      name, value                    "probe": written to see whether a disk is back
  *
@@ -35,6 +38,14 @@ struct sqlite3;
 #define LEDGER_SCHEMA_CHECK_MAX                                       \
     (16 * 1024 * 1024) /* bytes; larger files are not walked at start \
                         */
+
+/*
+ * The runs that ended otherwise than well. The index of them is found by these very words, and so a
+ * step that was released binds them too.
+ */
+#define LEDGER_SCHEMA_FAILED                             \
+    "(result IN ('failed','unknown','skipped','missed')" \
+    " OR finish IN ('failed','stuck','unwatched'))"
 
 /*
  * Outcomes: 0, *ret owned by the caller; -EBADMSG, it is damaged or not a ledger; -ENOTSUP, a newer

@@ -29,7 +29,9 @@ OWNERS = (
     ("cjson/*", ("base/json.c",)),
     ("curl/*", ("ports/http_curl*",)),
     ("yaml.h", ("ports/config_yaml*",)),
-    ("sqlite3.h", ("ports/ledger_schema*", "ports/ledger_rows*", "ports/ledger_reader*")),
+    ("sqlite3.h", (
+        "ports/ledger_schema*", "ports/ledger_rows*", "ports/ledger_reader*", "ports/ledger_history*",
+    )),
     ("syslog.h", ("ports/log_syslog*",)),
     ("microhttpd.h", ("ports/metrics_http*",)),
     ("uv.h", (

@@ -1,0 +1,190 @@
+/*
+ * See ledger_decisions.h. The newest runs are read, each is taken apart into up to two decisions
+ * (the verdict and the task's end, or an attempt without a verdict), and the newest of those told:
+ * a task may end after a later slot has begun, so the runs' order is not the decisions'.
+ */
+#include "ports/ledger_decisions.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX (REPLY_MESSAGE_MAX + 128)
+
+/* A run, with the names that it borrows. */
+struct kept {
+    struct history_run run;
+    char schedule[MODEL_NAME_MAX + 1];
+    char region[MODEL_REGION_MAX + 1];
+};
+
+enum part {
+    STARTED, /* without a verdict */
+    ENDED,
+    FINISHED,
+};
+
+struct entry {
+    struct wall at;
+    enum part part;
+    const struct history_run *run;
+};
+
+struct list {
+    const char *instance;
+    struct kept runs[LEDGER_DECISIONS_MAX];
+    size_t run_count;
+    struct entry entries[2 * LEDGER_DECISIONS_MAX];
+    size_t count;
+};
+
+static void add(struct list *list, struct wall at, enum part part, const struct history_run *run)
+{
+    if (at.us != 0)
+        list->entries[list->count++] = (struct entry){at, part, run};
+}
+
+static bool take(void *context, const struct history_run *run)
+{
+    struct list *list = context;
+    if (list->run_count == LEDGER_DECISIONS_MAX)
+        return false;
+    struct kept *kept = &list->runs[list->run_count++];
+    kept->run = *run;
+    memcpy(kept->schedule, run->schedule, strlen(run->schedule) + 1);
+    memcpy(kept->region, run->region, strlen(run->region) + 1);
+    kept->run.schedule = kept->schedule;
+    kept->run.instance = list->instance;
+    kept->run.region = kept->region;
+    add(list, run->finished, FINISHED, &kept->run);
+    if (run->ended.us != 0)
+        add(list, run->ended, ENDED, &kept->run);
+    else
+        add(list, run->started, STARTED, &kept->run);
+    return true;
+}
+
+/* Newest first; of one instant the later part. */
+static int compare(const void *a, const void *b)
+{
+    const struct entry *one = a;
+    const struct entry *other = b;
+    if (one->at.us != other->at.us)
+        return one->at.us < other->at.us ? 1 : -1;
+    return (int)other->part - (int)one->part;
+}
+
+/* ---- in words ---- */
+
+static void add_message(struct text *t, const struct history_run *run)
+{
+    if (run->message[0] != '\0')
+        text_addf(t, ": %s", run->message);
+}
+
+static const char *say_finished(const struct history_run *run, struct text *t)
+{
+    char took[TEXT_DURATION_MAX];
+    int64_t us = wall_diff_us(run->finished, run->ended);
+    us -= us % US_PER_SECOND;
+    switch ((int)run->outcome) {
+    case HISTORY_SUCCEEDED:
+        text_addf(t, "the backup is done, %s after the cloud accepted it",
+                  text_format_duration(us > 0 ? us : 0, took));
+        return "backup_succeeded";
+    case HISTORY_STUCK:
+        text_addf(t, "it did not end inside complete_within; it is no longer watched");
+        return "backup_failed";
+    case HISTORY_UNKNOWN:
+        text_addf(t, "nobody will know how it ended: its task is not known, or it is no longer in "
+                     "the file");
+        add_message(t, run);
+        return "watch_failed";
+    default:
+        text_addf(t, "its task failed");
+        add_message(t, run);
+        return "backup_failed";
+    }
+}
+
+static const char *say_ended(const struct history_run *run, struct text *t)
+{
+    if (run->finished.us != 0 || run->outcome == HISTORY_SUBMITTED) {
+        text_addf(t, "the cloud accepted attempt %d", run->attempts);
+        return "backup_submitted";
+    }
+    switch ((int)run->outcome) {
+    case HISTORY_MISSED:
+        text_addf(t, "nothing was sent: it became too late, or the daemon stopped");
+        add_message(t, run);
+        return "backup_missed";
+    case HISTORY_SKIPPED:
+        text_addf(t, "nothing was sent: a rule forbade it");
+        add_message(t, run);
+        return "backup_skipped";
+    case HISTORY_UNKNOWN:
+        text_addf(t,
+                  "the answer to attempt %d was lost, and what became of it could not be found "
+                  "out",
+                  run->attempts);
+        add_message(t, run);
+        return "backup_failed";
+    case HISTORY_OPEN:
+        text_addf(t, "attempt %d did nothing; another follows", run->attempts);
+        add_message(t, run);
+        return "backup_retry";
+    default:
+        text_addf(t, "given up after attempt %d", run->attempts);
+        add_message(t, run);
+        return "backup_failed";
+    }
+}
+
+static void tell(const struct entry *entry, ledger_decision_fn each, void *context)
+{
+    char words[TEXT_MAX];
+    struct text t = text_over(words, sizeof words);
+    const struct history_run *run = entry->run;
+    bool accepted = entry->part == ENDED && run->finished.us != 0;
+    struct ledger_decision decision = {.at = entry->at, .run = run, .text = words};
+    decision.code = accepted ? "" : run->code; /* that of the task's end stands there */
+    switch (entry->part) {
+    case STARTED:
+        decision.event = "backup_started";
+        text_addf(&t, "attempt %d was recorded and may have left; it has no verdict yet",
+                  run->attempts);
+        break;
+    case ENDED:
+        decision.event = say_ended(run, &t);
+        break;
+    case FINISHED:
+        decision.event = say_finished(run, &t);
+        break;
+    }
+    each(context, &decision);
+}
+
+int ledger_decisions(struct ledger_history *history, const char *instance, ledger_decision_fn each,
+                     void *context)
+{
+    const struct history_query query = {
+        .instances = &instance, .instance_count = 1, .until = WALL_NEVER};
+    struct history_cursor cursor = {.begun = false};
+    struct list *list = calloc(1, sizeof *list);
+    if (list == NULL)
+        return -ENOMEM;
+    list->instance = instance;
+    int r = 0;
+    while (r == 0 && list->run_count < LEDGER_DECISIONS_MAX)
+        r = ledger_history_page(history, &query, &cursor, take, list);
+    if (r >= 0) {
+        qsort(list->entries, list->count, sizeof list->entries[0], compare);
+        for (size_t i = 0; i < list->count && i < LEDGER_DECISIONS_MAX; i++)
+            tell(&list->entries[i], each, context);
+        r = 0;
+    }
+    free(list);
+    return r;
+}

@@ -1,0 +1,26 @@
+/*
+ * What was decided about one instance, told from its runs in the ledger: when an attempt was begun,
+ * what its verdict was, how its task ended, each with its reason in words.
+ */
+#pragma once
+
+#include "ports/ledger_history.h"
+
+#define LEDGER_DECISIONS_MAX 50
+
+/* Borrowed for the call. */
+struct ledger_decision {
+    struct wall at;
+    const char *event; /* the log's name for it: "backup_submitted", ...; "backup_started" */
+    const char *text;  /* one line */
+    const char *code;  /* "" where there is none */
+    const struct history_run *run; /* of which it is a part, as that stands now */
+};
+typedef void (*ledger_decision_fn)(void *context, const struct ledger_decision *decision);
+
+/*
+ * The newest LEDGER_DECISIONS_MAX, newest first. Outcomes: 0; -ENOMEM; negative as of
+ * ledger_history_page().
+ */
+int ledger_decisions(struct ledger_history *history, const char *instance, ledger_decision_fn each,
+                     void *context) MUST_CHECK;
