@@ -200,6 +200,12 @@ bool json_next(struct json_value container, struct json_value *at)
     return true;
 }
 
+void json_add_name(struct json_value member, struct text *t)
+{
+    if (member.item->string != NULL)
+        text_add_line(t, member.item->string, strlen(member.item->string));
+}
+
 int json_add_string(struct json_value value, struct text *t)
 {
     if (!cJSON_IsString(value.item))

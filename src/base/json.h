@@ -79,6 +79,9 @@ int json_member(struct json_value object, const char *name, struct json_value *r
  */
 bool json_next(struct json_value container, struct json_value *at);
 
+/* Appends the name of an object's member, as text_add_line does. */
+void json_add_name(struct json_value member, struct text *t);
+
 /*
  * Appends a string as text_add_line does: one line of clean UTF-8. A \u0000 is U+FFFD there.
  * What does not fit is the text's to tell (`cut`).

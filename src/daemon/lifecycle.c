@@ -2,6 +2,7 @@
 #include "daemon/lifecycle.h"
 
 #include "daemon/announce.h"
+#include "daemon/console.h"
 #include "daemon/loop.h"
 #include "daemon/reload.h"
 #include "ports/chance_system.h"
@@ -54,6 +55,7 @@ static void on_recorded(void *context, uint64_t ticket, int outcome)
 static void on_ledger(void *context, bool ok, const char *text)
 {
     struct daemon *daemon = context;
+    (void)snprintf(daemon->ledger_text, sizeof daemon->ledger_text, "%s", ok ? "" : text);
     struct event e =
         event_make(ok ? EVENT_NOTICE : EVENT_ERR, ok ? "ledger_recovered" : "ledger_failed");
     event_text(&e, "message", text);
@@ -94,6 +96,7 @@ static void close_ports(struct daemon *daemon)
 {
     daemon->closing = true;
     credentials_close(daemon->credentials);
+    console_close(daemon->console);
     if (daemon->http != NULL)
         http_curl_close(daemon->http, on_closed, daemon);
     if (daemon->ledger != NULL)
@@ -136,6 +139,7 @@ static struct loop_wake turn(void *context)
     if (daemon->drain_wanted && !daemon->draining)
         begin_drain(daemon, now);
     step_keys(daemon, now);
+    bool console_waits = console_step(daemon->console);
     engine_step(daemon->engine, now);
     if (daemon->draining && engine_is_idle(daemon->engine))
         close_ports(daemon);
@@ -150,6 +154,8 @@ static struct loop_wake turn(void *context)
     struct mono mono = mono_earlier(mono_earlier(wake.mono, keys_mono), told);
     if (kept > 0)
         mono = mono_earlier(mono, mono_add_ns(now.mono, LOG_FLUSH_NS));
+    if (console_waits && !daemon->closing)
+        mono = now.mono;
     return (struct loop_wake){wall_earlier(wake.wall, keys_wall), mono};
 }
 
@@ -164,6 +170,7 @@ static void print_line(void *context, const char *line)
 enum exit_code daemon_load(struct daemon *daemon, const struct options *options)
 {
     daemon->config_path = options->config_path;
+    daemon->started_at = daemon->loaded_at = clock_now().wall;
     daemon->notify.fd = -1;
     if (credentials_create(&daemon->credentials) < 0) {
         (void)fprintf(stderr, "crsbackupd: out of memory\n");
@@ -233,7 +240,9 @@ static int open_ports(struct daemon *daemon, struct errtext *err)
         return r;
     const struct transport transport = http_curl_transport(daemon->http);
     r = credentials_open(daemon->credentials, loop_uv(daemon->loop), &transport, err);
-    return r < 0 ? r : open_ledger(daemon, err);
+    if (r == 0)
+        r = open_ledger(daemon, err);
+    return r < 0 ? r : console_open(daemon, &daemon->console, err);
 }
 
 int daemon_start(struct daemon *daemon, struct errtext *err)
@@ -277,6 +286,7 @@ void daemon_finish(struct daemon *daemon)
         (void)!loop_run(daemon->loop, NULL);
     }
     engine_destroy(daemon->engine);
+    console_destroy(daemon->console);
     http_curl_destroy(daemon->http);
     ledger_sqlite_destroy(daemon->ledger);
     loop_destroy(daemon->loop);

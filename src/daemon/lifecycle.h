@@ -20,6 +20,15 @@
 #include <stdbool.h>
 
 struct loop;
+struct console;
+
+/* The last reload. */
+struct reload {
+    uint64_t count; /* 0: there was none, and nothing else is set */
+    struct wall at;
+    bool ok;
+    char text[ERRTEXT_MAX]; /* the first problem of a refused one */
+};
 
 struct daemon {
     const char *config_path;
@@ -34,6 +43,11 @@ struct daemon {
     struct http_curl *http;
     struct ledger_sqlite *ledger;
     struct engine *engine;
+    struct console *console; /* NULL: there is no socket */
+    struct wall started_at;
+    struct wall loaded_at; /* the present configuration */
+    struct reload reload;
+    char ledger_text[ERRTEXT_MAX]; /* why it cannot record; "": it can */
     bool reload_wanted;
     bool drain_wanted;
     bool draining;

@@ -29,6 +29,10 @@ struct loop {
     int wall_fd;
     int mono_fd;
     struct loop_wake armed;
+    uint64_t turns;
+    struct mono asleep_at; /* when the last turn ended, and how long it had slept by then */
+    uint64_t slept_ns;
+    int64_t longest_ns;
     bool stopping;
     int failure; /* of a timer, seen inside a callback */
 };
@@ -64,6 +68,18 @@ static void arm(struct loop *loop, struct loop_wake wake)
         loop->failure = r;
 }
 
+/* What has passed since the last turn, but for the sleep: libuv measures that. */
+static void measure(struct loop *loop)
+{
+    struct mono now = clock_mono();
+    uint64_t slept_ns = uv_metrics_idle_time(&loop->uv);
+    int64_t took_ns = mono_diff_ns(now, loop->asleep_at) - (int64_t)(slept_ns - loop->slept_ns);
+    if (loop->turns++ > 0 && took_ns > loop->longest_ns)
+        loop->longest_ns = took_ns;
+    loop->asleep_at = now;
+    loop->slept_ns = slept_ns;
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct loop *loop = prepare->data;
@@ -72,6 +88,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct loop_wake wake = loop->calls.turn(loop->calls.context);
     if (!loop->stopping)
         arm(loop, wake);
+    measure(loop);
     if (loop->failure < 0)
         uv_stop(&loop->uv);
 }
@@ -148,6 +165,7 @@ int loop_create(const struct loop_calls *calls, struct loop **ret, struct errtex
         loop_destroy(loop);
         return r;
     }
+    (void)uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     unblock_signals();
     *ret = loop;
     return 0;
@@ -156,6 +174,11 @@ int loop_create(const struct loop_calls *calls, struct loop **ret, struct errtex
 struct uv_loop_s *loop_uv(struct loop *loop)
 {
     return &loop->uv;
+}
+
+int64_t loop_longest_turn_ns(const struct loop *loop)
+{
+    return loop->longest_ns;
 }
 
 int loop_run(struct loop *loop, struct errtext *err)

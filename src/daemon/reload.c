@@ -9,6 +9,7 @@
 #include "ports/config_system.h"
 #include "version.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define RELOAD_LINES_MAX 20 /* errors of a refused file that are logged */
@@ -28,11 +29,20 @@ struct reload_lines {
     int told;
 };
 
+/* The first one is kept for those who asked for the reload. */
+static void say_refused(struct daemon *daemon, const char *text)
+{
+    struct reload *reload = &daemon->reload;
+    if (reload->text[0] == '\0')
+        (void)snprintf(reload->text, sizeof reload->text, "%s", text);
+    daemon_say_failure(daemon, "reload_failed", text);
+}
+
 static void say_problem(void *context, const char *line)
 {
     struct reload_lines *lines = context;
     if (lines->told++ < RELOAD_LINES_MAX)
-        daemon_say_failure(lines->daemon, "reload_failed", line);
+        say_refused(lines->daemon, line);
 }
 
 /* All of the new file or nothing of it. */
@@ -50,9 +60,12 @@ static int take_config(struct daemon *daemon, struct config *config, struct errt
     }
     if (strcmp(config->state_dir, daemon->config->state_dir) != 0)
         daemon_say_warning(daemon, "state_dir changes with the next start, not with a reload");
+    if (strcmp(config->control_socket, daemon->config->control_socket) != 0)
+        daemon_say_warning(daemon, "control.socket changes with the next start, not with a reload");
     ledger_sqlite_set_keep(daemon->ledger, config->ledger_keep_us);
     config_unref(daemon->config);
     daemon->config = config_ref(config);
+    daemon->loaded_at = clock_now().wall;
     r = daemon_open_log(daemon);
     if (r < 0)
         daemon_say_failure(daemon, "log_failed", "the log stays as it was");
@@ -77,7 +90,7 @@ static int read_anew(struct daemon *daemon, struct config **ret)
     else if (r == 0)
         config_report_lines(&warnings, daemon->config_path, daemon_say_warning, daemon);
     else
-        daemon_say_failure(daemon, "reload_failed", strerrordesc_np(-r));
+        say_refused(daemon, strerrordesc_np(-r));
     config_report_finish(&report);
     return r;
 }
@@ -87,6 +100,7 @@ void daemon_reload(struct daemon *daemon)
     struct errtext err = {""};
     struct config *config = NULL;
     daemon->reload_wanted = false;
+    daemon->reload = (struct reload){.count = daemon->reload.count + 1, .at = clock_now().wall};
     notify_reloading(&daemon->notify, clock_mono());
     int r = read_anew(daemon, &config);
     if (r == 0) {
@@ -98,8 +112,9 @@ void daemon_reload(struct daemon *daemon)
         }
         config_unref(config);
         if (r != 0)
-            daemon_say_failure(daemon, "reload_failed", err.text);
+            say_refused(daemon, err.text);
     }
+    daemon->reload.ok = r == 0;
     if (r == 0) {
         if (credentials_are_there(daemon->credentials))
             daemon_say_keys(daemon);

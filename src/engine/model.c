@@ -51,6 +51,7 @@ int config_create(struct config **ret)
     config->timeout_us = 30 * US_PER_SECOND;
     config->max_in_flight = 32;
     config->state_dir = "/var/lib/crsbackupd";
+    config->control_socket = "/run/crsbackupd/control.sock";
     config->log_target = LOG_TARGET_AUTO;
     config->log_level = EVENT_INFO;
     config->log_format = EVENT_LOGFMT;

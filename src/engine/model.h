@@ -40,6 +40,7 @@
 #define MODEL_SETTLE_US (INT64_C(60) * US_PER_SECOND) /* the default */
 #define MODEL_SETTLE_MAX_US (INT64_C(3600) * US_PER_SECOND)
 #define MODEL_LEDGER_KEEP_US (INT64_C(90) * SECONDS_PER_DAY * US_PER_SECOND) /* the default */
+#define MODEL_SOCKET_MAX 107 /* bytes of a path that a socket can have */
 #define MODEL_LEDGER_KEEP_MAX_US (INT64_C(3660) * SECONDS_PER_DAY * US_PER_SECOND)
 
 struct instance {
@@ -148,6 +149,8 @@ struct config {
     int64_t settle_us; /* after a lost answer the cloud's lists may lag by as much */
     const char *state_dir;
     int64_t ledger_keep_us;
+    const char *control_socket;
+    bool control_given; /* by the file; else it is a default, and nobody insists on it */
     enum log_target log_target;
     enum event_level log_level;
     enum event_format log_format;

@@ -26,6 +26,7 @@ enum rule_kind {
     RULE_WORD,     /* one of `words`; an enum of the target */
     RULE_TEXT,     /* a const char * of the target */
     RULE_PATH,     /* the same, not empty, without "~/" */
+    RULE_SOCKET,   /* the same, absolute, at most MODEL_SOCKET_MAX bytes */
     RULE_CA_FILE,  /* the same, and the caller's function finds no fault in the file */
     RULE_REGION,   /* the same, [a-z0-9-] */
     RULE_REMARK,   /* the same, at most MODEL_REMARK_MAX bytes */

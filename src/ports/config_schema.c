@@ -125,6 +125,11 @@ static const struct rule ledger_rules[] = {
 };
 static const struct section ledger = {"ledger.", "ledger", ledger_rules, COUNT(ledger_rules)};
 
+static const struct rule control_rules[] = {
+    {.key = "socket", .kind = RULE_SOCKET, IN_CONFIG(control_socket)},
+};
+static const struct section control = {"control.", "control", control_rules, COUNT(control_rules)};
+
 static const struct word languages[] = {
     {"en-US", 0, false},
     {"zh-CN", 0, false},
@@ -144,7 +149,7 @@ static const struct rule file_rules[] = {
     {.key = "state_dir", .kind = RULE_PATH, IN_CONFIG(state_dir)},
     {.key = "log", .kind = RULE_SECTION, .section = &log_section},
     {.key = "ledger", .kind = RULE_SECTION, .section = &ledger},
-    {.key = "control", .kind = RULE_PLANNED},
+    {.key = "control", .kind = RULE_SECTION, .section = &control},
     {.key = "metrics", .kind = RULE_PLANNED},
 };
 const struct section section_file = {"", "the file", file_rules, COUNT(file_rules)};

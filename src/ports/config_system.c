@@ -10,6 +10,18 @@
 
 #define PATH_SIZE 4096
 
+/* systemd writes several, joined by colons, where a unit names several. NULL: not set. */
+static const char *first_directory(const char *variable, const char *more, char buffer[PATH_SIZE])
+{
+    const char *value = getenv(variable);
+    if (value == NULL || value[0] == '\0')
+        return NULL;
+    struct text t = text_over(buffer, PATH_SIZE);
+    text_add_bytes(&t, value, strcspn(value, ":"));
+    text_add(&t, more);
+    return buffer;
+}
+
 int config_system_load(const char *path, struct wall now, struct config **ret,
                        struct config_report *report)
 {
@@ -22,12 +34,8 @@ int config_system_load(const char *path, struct wall now, struct config **ret,
         .ca_file = certificates_check,
     };
     char state_dir[PATH_SIZE];
-    const char *directory = getenv("STATE_DIRECTORY");
-    if (directory != NULL && directory[0] != '\0') {
-        /* systemd writes several, joined by colons, where a unit names several. */
-        struct text t = text_over(state_dir, sizeof state_dir);
-        text_add_bytes(&t, directory, strcspn(directory, ":"));
-        options.state_dir = state_dir;
-    }
+    char socket[PATH_SIZE];
+    options.state_dir = first_directory("STATE_DIRECTORY", "", state_dir);
+    options.socket = first_directory("RUNTIME_DIRECTORY", "/control.sock", socket);
     return config_yaml_load(path, &options, ret, report);
 }

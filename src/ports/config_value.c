@@ -288,6 +288,19 @@ static const char *url_fault(const char *text, struct errtext *why)
     return why->text;
 }
 
+/* Whoever asks reads the same file from another directory. */
+static bool socket_is_right(struct reader *r, const char *what, const struct tree_node *node)
+{
+    if (node->text[0] != '/')
+        report_error(r, node, "%s is not an absolute path; write one that begins with /", what);
+    else if (node->count > MODEL_SOCKET_MAX)
+        report_error(r, node, "%s is %u bytes long; a socket's path has at most %d", what,
+                     node->count, MODEL_SOCKET_MAX);
+    else
+        return true;
+    return false;
+}
+
 static bool text_is_right(struct reader *r, const char *what, const struct rule *rule,
                           const struct tree_node *node)
 {
@@ -299,10 +312,13 @@ static bool text_is_right(struct reader *r, const char *what, const struct rule 
         report_error(r, node, "%s is empty; write a value or remove the key", what);
         return false;
     }
-    if ((rule->kind == RULE_PATH || rule->kind == RULE_CA_FILE) && node->text[0] == '~') {
+    bool path = rule->kind == RULE_PATH || rule->kind == RULE_CA_FILE || rule->kind == RULE_SOCKET;
+    if (path && node->text[0] == '~') {
         report_error(r, node, "%s: ~ is not expanded here; write the whole path", what);
         return false;
     }
+    if (rule->kind == RULE_SOCKET && !socket_is_right(r, what, node))
+        return false;
     if (rule->kind == RULE_REGION && !model_region_is_valid(node->text, node->count)) {
         report_error(r, node,
                      "%s: %s is not a region; write lower-case letters, digits and '-', such as "
@@ -393,6 +409,7 @@ bool value_read(struct reader *r, const struct section *section, const struct ru
         return read_bool(r, what, node, place);
     case RULE_TEXT:
     case RULE_PATH:
+    case RULE_SOCKET:
     case RULE_CA_FILE:
     case RULE_REGION:
     case RULE_REMARK:

@@ -148,7 +148,15 @@ static int read_tree(struct reader *r)
         if (outcome != 0)
             return outcome;
     }
+    if (r->options->socket != NULL) {
+        outcome = config_string(r->config, r->options->socket, strlen(r->options->socket), true,
+                                &r->config->control_socket);
+        if (outcome != 0)
+            return outcome;
+    }
+    const char *socket = r->config->control_socket;
     read_file(r);
+    r->config->control_given = r->config->control_socket != socket;
     return r->failure;
 }
 

@@ -52,6 +52,7 @@ void config_report_lines(const struct config_report *report, const char *file,
 
 struct config_load_options {
     const char *state_dir; /* the default of state_dir; NULL: /var/lib/crsbackupd */
+    const char *socket;    /* of control.socket; NULL: /run/crsbackupd/control.sock */
     struct wall now;       /* defaults and warnings look ahead from here */
 
     /*

@@ -17,6 +17,7 @@ static const struct {
     {"reload_failed", "6993ecfb01f841b5a0d7509bcd6b94da"},
     {"stopping", "9d03b4d9247e4ab79ae4b19561c3e42c"},
     {"stopped", "06e9cc8b4d9c498cb51437ab4e5dc258"},
+    {"operator", "1063799ff8d24e41b74c74942b284755"},
     {"start_failed", "4f13bf85a8624b78a106a6c1f1f8d7ce"},
     {"configuration_warning", "ae47628d8bbc496eb7ff88055c003f0a"},
     {"credentials_refreshed", "bdc4911077fd4ab3b677bba799ab7cfd"},

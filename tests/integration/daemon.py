@@ -61,7 +61,8 @@ class Daemon:
         self.directory = directory or self._scratch.name
         self.config_file = os.path.join(self.directory, "crsbackupd.yaml")
         self.write(config)
-        self._environment = {"PATH": "/usr/bin:/bin", "STATE_DIRECTORY": self.directory, **(environment or {})}
+        self._environment = {"PATH": "/usr/bin:/bin", "STATE_DIRECTORY": self.directory, "RUNTIME_DIRECTORY": self.directory,
+                             **(environment or {})}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
                 self._environment[name] = os.environ[name]

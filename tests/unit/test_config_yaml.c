@@ -102,6 +102,7 @@ static const char full_file[] = "region: ap-guangzhou\n"
                                 "requests: {connect_timeout: 250ms, timeout: 1m, max_in_flight: "
                                 "7, settle: 90s}\n"
                                 "state_dir: /s\n"
+                                "control: {socket: /c}\n"
                                 "log: {target: stderr, level: debug, format: json}\n"
                                 "ledger: {keep: 3660d}\n"
                                 "schedules:\n"
@@ -146,6 +147,8 @@ static void a_full_file_becomes_its_config(void **state)
     assert_int_equal(c->ledger_keep_us, 3660 * SECONDS_PER_DAY * US_PER_SECOND);
     assert_string_equal(c->endpoint, "nearest");
     assert_string_equal(c->state_dir, "/s");
+    assert_string_equal(c->control_socket, "/c");
+    assert_true(c->control_given);
     assert_int_equal(c->log_target, LOG_TARGET_STDERR);
     assert_int_equal(c->log_level, EVENT_DEBUG);
     assert_int_equal(c->log_format, EVENT_JSON);
@@ -195,6 +198,7 @@ static void a_full_file_becomes_its_config(void **state)
     config_unref(c);
 }
 
+#define SEVENTY "0123456789012345678901234567890123456789012345678901234567890123456789"
 #define TAIL "schedules: {a: {every: 1h, instances: [crs-a]}}\n"
 
 static void a_small_file_takes_the_defaults(void **state)
@@ -204,6 +208,8 @@ static void a_small_file_takes_the_defaults(void **state)
     assert_string_equal(c->schedules[0].zone_name, "UTC");
     assert_ptr_equal(c->schedules[0].when.zone, zone_utc());
     assert_string_equal(c->state_dir, "/var/lib/crsbackupd");
+    assert_string_equal(c->control_socket, "/run/crsbackupd/control.sock");
+    assert_false(c->control_given);
     assert_string_equal(c->endpoint, "nearest");
     assert_int_equal(c->settle_us, 60 * US_PER_SECOND);
     assert_int_equal(c->ledger_keep_us, 90 * SECONDS_PER_DAY * US_PER_SECOND);
@@ -213,9 +219,12 @@ static void a_small_file_takes_the_defaults(void **state)
     struct config_report report = {0};
     struct config_load_options o = options(NULL);
     o.state_dir = "/run/state";
+    o.socket = "/run/x/control.sock";
     static const char text[] = "region: ap-x\n" TAIL;
     assert_int_equal(config_yaml_load_bytes(text, sizeof text - 1, &o, &c, &report), 0);
     assert_string_equal(c->state_dir, "/run/state");
+    assert_string_equal(c->control_socket, "/run/x/control.sock");
+    assert_false(c->control_given);
     config_unref(c);
     config_report_finish(&report);
 }
@@ -420,10 +429,11 @@ static void keys_that_are_wrong(void **state)
         {"region: ap-x\n\"x\\ny\": 1\n" TAIL,
          "F:2:1: unknown key \"x\\ny\" in the file; known are region, timezone, credentials, "
          "rate_limit, schedules, endpoint, language, proxy, tls, requests, state_dir, log, "
-         "ledger\n"},
-        {"region: ap-x\ncontrol: {socket: /s}\nmetrics: {listen: 127.0.0.1:1}\n" TAIL,
-         "F:2:1: control is not supported yet; remove it\n"
-         "F:3:1: metrics is not supported yet; remove it\n"},
+         "ledger, control\n"},
+        {"region: ap-x\ncontrol: {sockt: /s}\n" TAIL,
+         "F:2:11: unknown key \"sockt\" in control; did you mean socket?\n"},
+        {"region: ap-x\nmetrics: {listen: 127.0.0.1:1}\n" TAIL,
+         "F:2:1: metrics is not supported yet; remove it\n"},
         {"region: ap-x\nledger: {kept: 90d}\n" TAIL,
          "F:2:10: unknown key \"kept\" in ledger; did you mean keep?\n"},
         {"region: ap-x\nlog: {target: journald}\ncredentials: {provider: vault}\n" TAIL,
@@ -539,6 +549,12 @@ static void values_that_are_wrong(void **state)
          "F:2:16: ledger.keep: '3661d' is longer than 3660d\n"
          "F:3:20: requests.settle is 61m; it must be 1s to 1h\n"},
         {"region: ap-x\nledger: 90d\n" TAIL, "F:2:9: ledger must be a mapping of KEY: VALUE\n"},
+        {"region: ap-x\ncontrol: {socket: run/s}\n" TAIL,
+         "F:2:19: control.socket is not an absolute path; write one that begins with /\n"},
+        {"region: ap-x\ncontrol: {socket: ~/s}\n" TAIL,
+         "F:2:19: control.socket: ~ is not expanded here; write the whole path\n"},
+        {"region: ap-x\ncontrol: {socket: /" SEVENTY SEVENTY "}\n" TAIL,
+         "F:2:19: control.socket is 141 bytes long; a socket's path has at most 107\n"},
         {"region: ap-x\nstate_dir: \"\"\n" TAIL,
          "F:2:12: state_dir is empty; write a value or remove the key\n"},
         {"region: ap-x\ntimezone: Asia/Shangai\n" TAIL,

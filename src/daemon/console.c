@@ -1,0 +1,320 @@
+/*
+ * See console.h. Each turn takes up a bounded share of what clients want: a request weighs by its
+ * length, a part of an answer as much as a short request. An answer of many rows is made part by
+ * part, the next one when the kernel has taken the last; nothing is buffered here but one part.
+ *
+ * Failure paths: a request that is no good is answered with an error and the connection goes on; a
+ * client that goes away takes its request with it, whatever that was waiting for.
+ */
+#include "daemon/announce.h"
+#include "daemon/console_ask.h"
+#include "daemon/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TURN_SHARE 8
+#define SHARE_BYTES (16 * 1024) /* of a request */
+
+#define NO_MEMORY "{\"error\":{\"code\":\"internal\",\"text\":\"out of memory\"}}\n"
+
+struct console {
+    struct daemon *daemon;
+    struct control_socket *socket;
+    struct ask *waiting; /* list of those that wait for a reload */
+    uint64_t reloads;    /* what was done when they were looked at last */
+    char part[CONTROL_PART_MAX + 1];
+};
+
+static const char *const no_arguments[] = {NULL};
+
+static const struct verb verbs[] = {
+    {"status", false, no_arguments, console_status},
+    {"health", false, no_arguments, console_health},
+    {"reload", true, no_arguments, console_reload},
+};
+
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+/* ---- one request ---- */
+
+static void free_ask(struct ask *ask)
+{
+    if (ask == NULL)
+        return;
+    struct ask **link = &ask->console->waiting;
+    while (*link != NULL && *link != ask)
+        link = &(*link)->next_waiting;
+    if (*link == ask)
+        *link = ask->next_waiting;
+    json_finish(&ask->json);
+    config_unref(ask->config);
+    free(ask);
+}
+
+static void on_dropped(void *context, void *kept)
+{
+    (void)context;
+    free_ask(kept);
+}
+
+void ask_refuse(struct ask *ask, const char *code, const char *format, ...)
+{
+    va_list args;
+    ask->error_code = code;
+    va_start(args, format);
+    (void)vsnprintf(ask->error_text, sizeof ask->error_text, format, args);
+    va_end(args);
+}
+
+void ask_log(struct ask *ask, const char *schedule, int64_t instances)
+{
+    struct event e = event_make(EVENT_NOTICE, "operator");
+    event_text(&e, "verb", ask->verb->name);
+    event_text(&e, "schedule", schedule);
+    if (instances > 0)
+        event_number(&e, "instances", instances);
+    event_number(&e, "uid", (int64_t)control_client_uid(ask->client));
+    event_number(&e, "pid", (int64_t)control_client_pid(ask->client));
+    daemon_write_event(ask->daemon, &e);
+}
+
+void ask_wait_for_reload(struct ask *ask)
+{
+    ask->waits = true;
+    ask->next_waiting = ask->console->waiting;
+    ask->console->waiting = ask;
+}
+
+static const struct verb *find_verb(struct ask *ask)
+{
+    char name[32];
+    const char *names[VERBS];
+    const char *given;
+    if (!ask_text(ask, "verb", name, sizeof name, &given))
+        return NULL;
+    if (given == NULL) {
+        ask_refuse(ask, "usage", "the request names no verb");
+        return NULL;
+    }
+    for (size_t i = 0; i < VERBS; i++) {
+        if (strcmp(verbs[i].name, given) == 0)
+            return &verbs[i];
+        names[i] = verbs[i].name;
+    }
+    const char *nearest = text_nearest(given, names, VERBS);
+    ask_refuse(ask, "usage", "unknown verb %s%s%s%s", given,
+               nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+               nearest != NULL ? "?" : "");
+    return NULL;
+}
+
+static void begin(struct ask *ask)
+{
+    size_t length;
+    struct errtext err;
+    const char *bytes = control_client_request(ask->client, &length);
+    if (json_read(&ask->json, bytes, length, &err) < 0) {
+        ask_refuse(ask, "usage", "%s", err.text);
+        return;
+    }
+    ask->args = json_root(&ask->json);
+    if (json_kind_of(ask->args) != JSON_OBJECT) {
+        ask_refuse(ask, "usage", "a request is an object");
+        return;
+    }
+    ask->verb = find_verb(ask);
+    if (ask->verb == NULL || !ask_check_arguments(ask))
+        return;
+    if (ask->verb->changes && !control_client_may_change(ask->client)) {
+        ask_refuse(ask, "denied", "%s is for root, the daemon's own user and the socket's group",
+                   ask->verb->name);
+        return;
+    }
+    ask->verb->begin(ask);
+}
+
+/* ---- the parts of an answer ---- */
+
+/* Rows up to the part's end. Returns the length; 0: there were none left. */
+static size_t write_rows(struct ask *ask, char *part, size_t size)
+{
+    struct json_writer w = json_write_over(part, size - sizeof "]}\n" + 1);
+    size_t rows = 0;
+    json_open(&w, NULL, '{');
+    json_open(&w, "rows", '[');
+    for (;;) {
+        const struct json_writer before = w;
+        ask->rows_over = !ask->row(ask, &w);
+        if (ask->rows_over || w.text.cut || ask->error_code != NULL) {
+            json_back(&w, &before);
+            break;
+        }
+        ask->next(ask);
+        rows++;
+    }
+    if (rows == 0 && !ask->rows_over && ask->error_code == NULL)
+        ask_refuse(ask, "internal", "a row is too long");
+    if (rows == 0)
+        return 0;
+    memcpy(part + w.text.length, "]}\n", sizeof "]}\n");
+    return w.text.length + sizeof "]}\n" - 1;
+}
+
+static size_t write_error(const struct ask *ask, char *part, size_t size)
+{
+    struct json_writer w = json_write_over(part, size - 1);
+    json_open(&w, NULL, '{');
+    json_open(&w, "error", '{');
+    json_put_text(&w, "code", ask->error_code);
+    json_put_text(&w, "text", ask->error_text);
+    json_close(&w, '}');
+    json_close(&w, '}');
+    text_add_char(&w.text, '\n');
+    return w.text.length;
+}
+
+/* The last line; 0 where the rest of the part is too small for it. */
+static size_t write_end(struct ask *ask, char *part, size_t size)
+{
+    struct json_writer w = json_write_over(part, size);
+    json_open(&w, NULL, '{');
+    json_open(&w, "end", '{');
+    if (ask->end != NULL)
+        ask->end(ask, &w);
+    json_close(&w, '}');
+    json_close(&w, '}');
+    text_add_char(&w.text, '\n');
+    return w.text.cut ? 0 : w.text.length;
+}
+
+static void answer(struct ask *ask)
+{
+    char *part = ask->console->part;
+    size_t size = CONTROL_PART_MAX + 1;
+    size_t length = 0;
+    size_t end = 0;
+    if (ask->error_code == NULL && ask->row != NULL && !ask->rows_over)
+        length = write_rows(ask, part, size);
+    if (ask->error_code == NULL && (ask->row == NULL || ask->rows_over)) {
+        end = write_end(ask, part + length, size - length);
+        if (end == 0 && length == 0)
+            ask_refuse(ask, "internal", "the answer is too long");
+    }
+    bool last = end > 0;
+    if (ask->error_code != NULL && length == 0) {
+        end = write_error(ask, part, size);
+        last = true;
+    }
+    struct control_client *client = ask->client;
+    if (last) {
+        control_client_keep(client, NULL);
+        free_ask(ask);
+    }
+    control_client_answer(client, part, length + end, last);
+}
+
+/* ---- turns ---- */
+
+static struct ask *take_request(struct console *console, struct control_client *client)
+{
+    struct ask *ask = calloc(1, sizeof *ask);
+    if (ask == NULL) {
+        control_client_answer(client, NO_MEMORY, sizeof NO_MEMORY - 1, true);
+        return NULL;
+    }
+    ask->console = console;
+    ask->daemon = console->daemon;
+    ask->client = client;
+    control_client_keep(client, ask);
+    begin(ask);
+    return ask;
+}
+
+/* What has waited for a reload goes on. */
+static void wake_waiting(struct console *console)
+{
+    const struct daemon *daemon = console->daemon;
+    if (console->reloads == daemon->reload.count && !daemon->draining)
+        return;
+    console->reloads = daemon->reload.count;
+    for (struct ask *ask; (ask = console->waiting) != NULL;) {
+        console->waiting = ask->next_waiting;
+        ask->waits = false;
+        if (daemon->draining)
+            ask_refuse(ask, "refused", "the daemon is stopping");
+        else if (!daemon->reload.ok)
+            ask_refuse(ask, "refused", "%s", daemon->reload.text);
+        control_client_resume(ask->client);
+    }
+}
+
+bool console_step(struct console *console)
+{
+    if (console == NULL)
+        return false;
+    wake_waiting(console);
+    for (size_t share = TURN_SHARE; share > 0; share--) {
+        struct control_client *client = control_socket_next(console->socket);
+        if (client == NULL)
+            return false;
+        struct ask *ask = control_client_kept(client);
+        if (ask == NULL) {
+            size_t length;
+            (void)control_client_request(client, &length);
+            size_t more = length / SHARE_BYTES;
+            share -= more < share ? more : share - 1;
+            ask = take_request(console, client);
+        }
+        if (ask == NULL)
+            continue;
+        if (ask->waits)
+            control_client_wait(client);
+        else
+            answer(ask);
+    }
+    return control_socket_has_next(console->socket);
+}
+
+/* ---- life ---- */
+
+int console_open(struct daemon *daemon, struct console **ret, struct errtext *err)
+{
+    struct console *console = calloc(1, sizeof *console);
+    if (console == NULL)
+        return errtext_set(err, -ENOMEM, "out of memory");
+    console->daemon = daemon;
+    const struct control_calls calls = {.context = console, .dropped = on_dropped};
+    int r = control_socket_open(loop_uv(daemon->loop), daemon->config->control_socket, &calls,
+                                &console->socket, err);
+    if (r == 0) {
+        *ret = console;
+        return 0;
+    }
+    free(console);
+    if (daemon->config->control_given)
+        return errtext_prefix(err, r, "control.socket: ");
+    char line[ERRTEXT_MAX + 64];
+    (void)snprintf(line, sizeof line, "no control socket, crsbackupctl cannot be used: %s",
+                   err->text);
+    daemon_say_warning(daemon, line);
+    return 0;
+}
+
+void console_close(struct console *console)
+{
+    if (console != NULL)
+        control_socket_close(console->socket);
+}
+
+void console_destroy(struct console *console)
+{
+    if (console == NULL)
+        return;
+    control_socket_destroy(console->socket);
+    free(console);
+}

@@ -1,0 +1,152 @@
+/* See console_ask.h: how the daemon is. */
+#include "daemon/announce.h"
+#include "daemon/console_ask.h"
+#include "daemon/loop.h"
+#include "ports/clock_system.h"
+#include "version.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- status ---- */
+
+static bool schedule_row(struct ask *ask, struct json_writer *w)
+{
+    if (ask->config != ask->daemon->config) {
+        ask_refuse(ask, "refused", "the configuration was reloaded meanwhile; ask again");
+        return false;
+    }
+    if (ask->schedule == ask->config->schedule_count)
+        return false;
+    const struct schedule *schedule = &ask->config->schedules[ask->schedule];
+    json_open(w, NULL, '{');
+    json_put_text(w, "name", schedule->name);
+    json_put_bool(w, "paused", schedule->paused);
+    json_put_number(w, "instances", schedule->instance_count);
+    json_close(w, '}');
+    return true;
+}
+
+static void next_schedule(struct ask *ask)
+{
+    ask->schedule++;
+}
+
+static void put_config(const struct daemon *daemon, struct json_writer *w)
+{
+    json_open(w, "config", '{');
+    json_put_text(w, "file", daemon->config_path);
+    json_put_instant(w, "loaded", daemon->loaded_at);
+    json_put_number(w, "schedules", daemon->config->schedule_count);
+    json_put_number(w, "instances", (int64_t)daemon->config->instance_count);
+    if (daemon->reload.count > 0) {
+        json_open(w, "last_reload", '{');
+        json_put_instant(w, "at", daemon->reload.at);
+        json_put_bool(w, "ok", daemon->reload.ok);
+        json_put_known(w, "text", daemon->reload.text);
+        json_close(w, '}');
+    }
+    json_close(w, '}');
+}
+
+static void put_credentials(const struct daemon *daemon, struct json_writer *w)
+{
+    json_open(w, "credentials", '{');
+    json_put_known(w, "provider", credentials_provider_name(daemon->credentials));
+    if (credentials_are_there(daemon->credentials))
+        json_put_instant(w, "until", credentials_end(daemon->credentials));
+    json_put_known(w, "failing", credentials_text(daemon->credentials));
+    json_close(w, '}');
+}
+
+static void put_ledger(const struct daemon *daemon, struct json_writer *w)
+{
+    json_open(w, "ledger", '{');
+    json_put_bool(w, "ok", daemon->ledger_text[0] == '\0');
+    json_put_known(w, "text", daemon->ledger_text);
+    json_close(w, '}');
+}
+
+static void status_end(struct ask *ask, struct json_writer *w)
+{
+    const struct daemon *daemon = ask->daemon;
+    struct engine_status status = engine_status(daemon->engine);
+    json_put_text(w, "version", CRSBACKUPD_VERSION);
+    json_put_number(w, "pid", getpid());
+    json_put_instant(w, "started", daemon->started_at);
+    json_put_instant(w, "now", clock_now().wall);
+    json_put_bool(w, "ready", true);
+    json_put_bool(w, "draining", daemon->draining);
+    put_config(daemon, w);
+    json_put_number(w, "in_flight", status.in_flight);
+    json_put_number(w, "waiting", (int64_t)status.waiting);
+    json_put_number(w, "watching", (int64_t)status.watched);
+    json_put_number(w, "looking_up", (int64_t)status.doubtful);
+    json_put_instant(w, "next", status.next_slot);
+    put_credentials(daemon, w);
+    put_ledger(daemon, w);
+    json_open(w, "loop", '{');
+    json_put_thousandths(w, "longest_turn_ms", loop_longest_turn_ns(daemon->loop) / NS_PER_US);
+    json_close(w, '}');
+}
+
+void console_status(struct ask *ask)
+{
+    ask->config = config_ref(ask->daemon->config);
+    ask->row = schedule_row;
+    ask->next = next_schedule;
+    ask->end = status_end;
+}
+
+/* ---- health ---- */
+
+static bool keys_have_ended(const struct daemon *daemon)
+{
+    return !credentials_are_there(daemon->credentials)
+           || wall_before(credentials_end(daemon->credentials), clock_now().wall);
+}
+
+static void health_end(struct ask *ask, struct json_writer *w)
+{
+    const struct daemon *daemon = ask->daemon;
+    bool no_ledger = daemon->ledger_text[0] != '\0';
+    bool no_keys = keys_have_ended(daemon);
+    json_put_bool(w, "healthy", !no_ledger && !no_keys && !daemon->draining);
+    json_open(w, "reasons", '[');
+    if (daemon->draining)
+        json_put_text(w, NULL, "stopping");
+    if (no_ledger)
+        json_put_text(w, NULL, daemon->ledger_text);
+    if (no_keys) {
+        const char *text = credentials_text(daemon->credentials);
+        json_put_text(w, NULL, text[0] != '\0' ? text : "there are no keys yet");
+    }
+    json_close(w, ']');
+}
+
+void console_health(struct ask *ask)
+{
+    ask->end = health_end;
+}
+
+/* ---- reload ---- */
+
+static void reload_end(struct ask *ask, struct json_writer *w)
+{
+    (void)ask;
+    json_put_bool(w, "ok", true);
+}
+
+void console_reload(struct ask *ask)
+{
+    struct daemon *daemon = ask->daemon;
+    if (daemon->draining) {
+        ask_refuse(ask, "refused", "the daemon is stopping");
+        return;
+    }
+    ask_log(ask, NULL, 0);
+    daemon->reload_wanted = true;
+    ask->end = reload_end;
+    ask_wait_for_reload(ask);
+}

@@ -1,0 +1,173 @@
+"""The control socket of the real daemon: what it answers, and what hostile clients can do to it."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+from control import Client, ask, path_of, refusal
+from daemon import BINARY, Daemon
+
+KEYS = ("AKIDcontrolcontrol", "controlcontrolcontrol")
+BUSY = 64
+
+
+def quiet(schedules=None, **more):
+    """A configuration that sends nothing while a test runs."""
+    never = {"yearly": {"cron": "0 0 29 2 *", "instances": ["crs-a", "crs-b"]}}
+    return {"region": "ap-guangzhou", "log": {"target": "stderr"}, "endpoint": "http://127.0.0.1:9", **more,
+            "schedules": never if schedules is None else schedules}
+
+
+@pytest.fixture
+def daemon():
+    with Daemon(quiet(), KEYS) as running:
+        running.wait_for("ready")
+        yield running
+
+
+def test_status_and_health(daemon):
+    rows, end = ask(daemon, "status")
+    assert [(row["name"], row["instances"], row["paused"]) for row in rows] == [("yearly", 2, False)]
+    assert (end["pid"], end["ready"], end["draining"]) == (daemon.process.pid, True, False)
+    assert end["config"]["file"] == daemon.config_file and end["config"]["schedules"] == 1
+    assert end["credentials"] == {"provider": "env"} and end["ledger"] == {"ok": True}
+    assert ask(daemon, "health") == ([], {"healthy": True, "reasons": []})
+
+
+def test_reload_says_what_is_wrong(daemon):
+    assert ask(daemon, "reload") == ([], {"ok": True})
+    daemon.write(quiet(regoin="x"))
+    code, text = refusal(daemon, "reload")
+    assert code == "refused" and "did you mean region?" in text
+    assert ask(daemon, "status")[1]["config"]["last_reload"]["ok"] is False
+    assert len(daemon.wait_for("operator", 2)) == 2
+
+
+def test_requests_that_are_no_good(daemon):
+    """Each is refused with its code, and the connection goes on."""
+    with Client(path_of(daemon)) as client:
+        for line in (b"x", b"{", b"[]", b"{}", b"\x00\xff\xfe", b'"status"', b'{"verb":1}', b'{"verb":"statu"}',
+                     b'{"verb":"status","verb":"status"}', b'{"verb":"status","more":1}', b"[" * 1000,
+                     b'{"verb":' + b"[" * 60000 + b"]" * 60000 + b"}", b"[" + b"1," * 70000 + b"1]",
+                     b'{"verb":"' + b"a" * 5000 + b'"}'):
+            client.send(line + b"\n")
+            rows, last = client.answer()
+            assert rows == [] and last["error"]["code"] == "usage", line[:40]
+        client.send(b"\n\r\n\n" + b'{"verb":"health"}\r\n')
+        assert client.answer()[1]["end"]["healthy"]
+
+
+def test_requests_follow_one_another(daemon):
+    """Many in one piece, in small pieces, and half-closed: all are answered in order."""
+    with Client(path_of(daemon)) as client:
+        client.send(b'{"verb":"health"}\n{"verb":"status"}\n' * 200)
+        for _ in range(200):
+            assert "healthy" in client.answer()[1]["end"]
+            assert "version" in client.answer()[1]["end"]
+        for byte in b'{"verb":"health"}\n':
+            client.send(bytes([byte]))
+        assert client.answer()[1]["end"]["healthy"]
+        client.send(b'{"verb":"health"}\n{"verb":"hea')
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.answer()[1]["end"]["healthy"]
+        assert client.line() == b""
+
+
+def test_a_request_that_is_too_large(daemon):
+    """The largest that is allowed is read; one byte more ends the connection, with a word."""
+    largest = b'{"verb":"health"' + b" " * (262144 - 17) + b"}"
+    with Client(path_of(daemon)) as client:
+        client.send(largest + b"\n")
+        assert client.answer()[1]["end"]["healthy"]
+        try:
+            client.send(largest + b" \n")
+            client.send(b"x" * 1000000)
+        except BrokenPipeError:
+            pass
+        assert client.answer()[1]["error"]["code"] == "too_large"
+        assert client.line() == b""
+
+
+def test_thousands_of_connections(daemon):
+    """64 are served; more are told so and closed; when one leaves, another may come."""
+    clients = [Client(path_of(daemon)) for _ in range(BUSY)]
+    for client in clients:
+        assert client.ask("health")[1]["end"]["healthy"]
+    for _ in range(2000):
+        with Client(path_of(daemon)) as more:
+            assert more.answer()[1]["error"]["code"] == "busy"
+    for client in clients:
+        assert client.ask("health")[1]["end"]["healthy"]
+        client.socket.close()
+    deadline = time.monotonic() + 30
+    while True:
+        with Client(path_of(daemon)) as client:
+            client.send({"verb": "health"})
+            if "end" in client.answer()[1]:
+                break
+        assert time.monotonic() < deadline
+    assert daemon.stop() == 0
+
+
+def test_clients_that_vanish(daemon):
+    for _ in range(300):
+        with Client(path_of(daemon)) as client:
+            client.send(b'{"verb":"status"}\n' * 20)
+    assert ask(daemon, "health")[1]["healthy"]
+    assert daemon.stop() == 0
+
+
+def test_the_file(daemon):
+    """Mode 0660, gone after the end; what a killed daemon left is replaced."""
+    path = path_of(daemon)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+    daemon.signal(signal.SIGKILL)
+    daemon.end()
+    assert stat.S_ISSOCK(os.stat(path).st_mode)
+    with daemon:
+        daemon.wait_for("ready", 2)
+        assert ask(daemon, "health")[1]["healthy"]
+        assert daemon.stop() == 0
+        assert not os.path.exists(path) and not os.path.exists(path + ".lock")
+
+
+def start_beside(tmp_path, socket_path, **more):
+    """Another daemon with a state of its own; (exit status, what it says), or None while it runs."""
+    file = tmp_path / "other.yaml"
+    file.write_text(str(quiet(control={"socket": socket_path}, **more)), encoding="utf-8")
+    environment = {"PATH": "/usr/bin:/bin", "STATE_DIRECTORY": str(tmp_path), "TENCENTCLOUD_SECRET_ID": KEYS[0],
+                   "TENCENTCLOUD_SECRET_KEY": KEYS[1]}
+    done = subprocess.run([BINARY, "-c", str(file)], env=environment, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+def test_a_live_daemons_socket_is_not_taken(daemon, tmp_path):
+    code, said = start_beside(tmp_path, path_of(daemon))
+    assert code == 1 and "control.socket: " in said and "in use by another crsbackupd" in said
+    assert ask(daemon, "health")[1]["healthy"]
+
+
+def test_what_is_no_socket_of_ours_is_left_alone(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_text("keep", encoding="utf-8")
+    code, said = start_beside(tmp_path, str(plain))
+    assert code == 1 and "no socket" in said and plain.read_text(encoding="utf-8") == "keep"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "other"))
+        other.listen()
+        code, said = start_beside(tmp_path, str(tmp_path / "other"))
+    assert code == 1 and "in use by another program" in said
+    code, said = start_beside(tmp_path, str(tmp_path / "none" / "s"))
+    assert code == 1 and "No such file" in said
+
+
+def test_a_default_that_cannot_be_had_is_a_warning(tmp_path):
+    with Daemon(quiet(), KEYS, environment={"RUNTIME_DIRECTORY": str(tmp_path / "none")}) as running:
+        running.wait_for("ready")
+        assert "no control socket" in running.events("configuration_warning")[0]["message"]
+        assert running.stop() == 0
