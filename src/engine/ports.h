@@ -105,7 +105,8 @@ struct ledger_entry {
     enum ledger_finish finish; /* FINISHED */
     int64_t task_id;           /* ENDED by LEDGER_SUBMITTED, and FINISHED */
     const char *code;
-    const char *message; /* "" or at most REPLY_MESSAGE_MAX - 1 bytes; ENDED and FINISHED */
+    const char *message; /* "" or at most REPLY_MESSAGE_MAX - 1 bytes; ENDED and FINISHED. Of what
+                            was MISSED or SKIPPED it is the reason. */
     const char *request_id;
     struct wall at;
 };

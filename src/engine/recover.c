@@ -74,7 +74,7 @@ static void findings_finish(struct findings *findings)
 }
 
 static void end(struct engine *engine, const char *schedule, const char *instance, struct wall slot,
-                int attempt, enum ledger_result result)
+                int attempt, enum ledger_result result, const char *reason)
 {
     const struct ledger_entry entry = {
         .kind = LEDGER_ENDED,
@@ -85,7 +85,7 @@ static void end(struct engine *engine, const char *schedule, const char *instanc
         .attempt = attempt,
         .result = result,
         .code = "",
-        .message = "",
+        .message = reason,
         .request_id = "",
         .at = engine->now.wall,
     };
@@ -93,9 +93,10 @@ static void end(struct engine *engine, const char *schedule, const char *instanc
 }
 
 /* The entry that ends what was found. */
-static void end_found(struct engine *engine, const struct found *found, enum ledger_result result)
+static void end_found(struct engine *engine, const struct found *found, enum ledger_result result,
+                      const char *reason)
 {
-    end(engine, found->schedule, found->instance, found->slot, found->attempt, result);
+    end(engine, found->schedule, found->instance, found->slot, found->attempt, result, reason);
 }
 
 /* It cannot be looked for: nothing says where its requests enter. */
@@ -103,7 +104,7 @@ static void give_up_attempt(struct engine *engine, const char *schedule, const c
                             struct wall slot, int attempt)
 {
     report_unknown_gone(&engine->ports.journal, schedule, instance, slot, attempt);
-    end(engine, schedule, instance, slot, attempt, LEDGER_UNKNOWN);
+    end(engine, schedule, instance, slot, attempt, LEDGER_UNKNOWN, "");
     engine_count(engine, schedule, COUNTERS_UNKNOWN, 1);
 }
 
@@ -250,7 +251,7 @@ static void drop_gone(struct engine *engine, const struct schedule *schedule, st
         }
         const struct instance gone = {.id = member->id, .region = ""};
         report_not_run(&engine->ports.journal, "backup_skipped", schedule, &gone, slot, "removed");
-        end(engine, schedule->name, member->id, slot, 0, LEDGER_SKIPPED);
+        end(engine, schedule->name, member->id, slot, 0, LEDGER_SKIPPED, "removed");
         engine_count(engine, schedule->name, COUNTERS_SKIPPED, 1);
     }
 }
@@ -275,7 +276,7 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
         report_slot_resumed(&engine->ports.journal, open);
     } else {
         open_slot_remove(&engine->open_slots, open);
-        end_found(engine, found, LEDGER_SUBMITTED);
+        end_found(engine, found, LEDGER_SUBMITTED, "");
     }
     return 0;
 }
@@ -348,10 +349,10 @@ static int take_up(struct engine *engine, const struct found *found, bool *ret_r
     else
         r = raise_gone(engine, found);
     const struct schedule gone = {.name = found->schedule};
+    const char *reason = schedule != NULL ? "paused" : "removed";
     report_slot_not_run(&engine->ports.journal, "backup_skipped",
-                        schedule != NULL ? schedule : &gone, found->slot,
-                        schedule != NULL ? "paused" : "removed");
-    end_found(engine, found, LEDGER_SKIPPED);
+                        schedule != NULL ? schedule : &gone, found->slot, reason);
+    end_found(engine, found, LEDGER_SKIPPED, reason);
     return r;
 }
 

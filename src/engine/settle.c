@@ -138,6 +138,15 @@ void engine_put_back(struct engine *engine, struct run *run)
     free_run(engine, run);
 }
 
+/* Why nothing was sent takes the place of what an earlier attempt was told. */
+static void end_unsent(struct engine *engine, struct run *run, enum ledger_result result,
+                       const char *reason)
+{
+    struct text message = text_over(run->verdict.message, sizeof run->verdict.message);
+    text_add(&message, reason);
+    engine_end_run(engine, run, result);
+}
+
 void engine_give_up(struct engine *engine, struct run *run, const char *reason)
 {
     if (run->verdict.code[0] != '\0') {
@@ -146,7 +155,7 @@ void engine_give_up(struct engine *engine, struct run *run, const char *reason)
     } else {
         report_not_run(&engine->ports.journal, "backup_missed", run->schedule, run->instance,
                        run->slot, reason);
-        engine_end_run(engine, run, LEDGER_MISSED);
+        end_unsent(engine, run, LEDGER_MISSED, reason);
     }
 }
 
@@ -154,7 +163,7 @@ void engine_drop(struct engine *engine, struct run *run, const char *reason)
 {
     report_not_run(&engine->ports.journal, "backup_skipped", run->schedule, run->instance,
                    run->slot, reason);
-    engine_end_run(engine, run, LEDGER_SKIPPED);
+    end_unsent(engine, run, LEDGER_SKIPPED, reason);
 }
 
 void engine_end_member(struct engine *engine, struct open_slot *open,
@@ -171,7 +180,7 @@ void engine_end_member(struct engine *engine, struct open_slot *open,
         .run_kind = open->kind,
         .result = result,
         .code = "",
-        .message = "",
+        .message = reason,
         .request_id = "",
         .at = engine->now.wall,
     };

@@ -84,6 +84,26 @@ static void add_message(struct text *t, const struct history_run *run)
         text_addf(t, ": %s", run->message);
 }
 
+/* The engine's reason for sending nothing, in words; another one as it stands. */
+static void add_why_not(struct text *t, const struct history_run *run)
+{
+    static const struct {
+        const char *reason;
+        const char *words;
+    } known[] = {
+        {"overlap", "its previous backup has not ended, and overlap is forbidden"},
+        {"paused", "the schedule is paused"},
+        {"removed", "it was taken out of the file"},
+        {"start_within", "its turn did not come inside start_within"},
+        {"stopping", "the daemon was being stopped"},
+    };
+    const char *words = run->message;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(run->message, known[i].reason) == 0)
+            words = known[i].words;
+    text_addf(t, "nothing was sent%s%s", words[0] != '\0' ? ": " : "", words);
+}
+
 static const char *say_finished(const struct history_run *run, struct text *t)
 {
     char took[TEXT_DURATION_MAX];
@@ -117,12 +137,10 @@ static const char *say_ended(const struct history_run *run, struct text *t)
     }
     switch ((int)run->outcome) {
     case HISTORY_MISSED:
-        text_addf(t, "nothing was sent: it became too late, or the daemon stopped");
-        add_message(t, run);
+        add_why_not(t, run);
         return "backup_missed";
     case HISTORY_SKIPPED:
-        text_addf(t, "nothing was sent: a rule forbade it");
-        add_message(t, run);
+        add_why_not(t, run);
         return "backup_skipped";
     case HISTORY_UNKNOWN:
         text_addf(t,

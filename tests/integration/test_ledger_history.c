@@ -125,6 +125,7 @@ static void write_each_kind(struct shelf *shelf)
             shelf_finish_task(shelf, finished[i].instance, SLOT, 1, finished[i].finish), 0);
     }
     assert_true(shelf_wait_idle(shelf, 10000));
+    shelf_exec(shelf, "UPDATE runs SET message = 'overlap' WHERE result = 'skipped'");
     /* As versions before the watch left it. */
     shelf_exec(shelf, "INSERT INTO runs(schedule, slot, instance, state, attempt, result)"
                       " VALUES('nightly', 1795564800000000, 'crs-unasked', 1, 1, 'submitted')");
@@ -521,7 +522,7 @@ static void test_decisions(void **state)
         {"crs-again", "backup_retry", "another follows", NULL},
         {"crs-failed", "backup_failed", "given up after attempt 1", NULL},
         {"crs-missed", "backup_missed", "nothing was sent", NULL},
-        {"crs-skipped", "backup_skipped", "nothing was sent", NULL},
+        {"crs-skipped", "backup_skipped", "sent: its previous backup has not ended", NULL},
         {"crs-unknown", "backup_failed", "was lost", NULL},
         {"crs-running", "backup_submitted", "accepted attempt 1", NULL},
         {"crs-succeeded", "backup_succeeded", "298s after", "backup_submitted"},

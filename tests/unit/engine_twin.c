@@ -90,6 +90,9 @@ static int append(void *context, const struct ledger_entry *entry)
         kept->at = entry->at;
         (void)snprintf(kept->instance, sizeof kept->instance, "%s", entry->instance);
     }
+    if (entry->kind == LEDGER_ENDED
+        && (entry->result == LEDGER_MISSED || entry->result == LEDGER_SKIPPED))
+        assert(entry->message[0] != '\0'); /* why */
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
     if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
         return 0;
