@@ -15,7 +15,7 @@ sys.path.insert(0, str(HERE))
 
 from source import Tree  # noqa: E402
 
-RULES = ("includes", "symbols", "banned", "size", "registered", "layout", "map", "style", "words", "events")
+RULES = ("includes", "symbols", "banned", "size", "registered", "layout", "map", "style", "words", "events", "manual")
 NEED_BUILD = ("symbols", "registered")
 
 

@@ -78,7 +78,7 @@ class Planted(unittest.TestCase):
 
 class CleanTree(Planted):
     def test_nothing_is_found(self):
-        for rule in ("includes", "banned", "size", "registered", "layout", "map", "style", "words", "events"):
+        for rule in ("includes", "banned", "size", "registered", "layout", "map", "style", "words", "events", "manual"):
             self.assertEqual(self.found(rule), [], rule)
 
 
@@ -166,6 +166,47 @@ class Events(Planted):
     def test_the_document_says_otherwise(self):
         self.plant("docs/log-events.md", f"| up, down | err | . | host |\n| `{self.ID}` | up |\n| `{self.ID}` | down |\n")
         self.assert_finds("events", "log_journal_ids.c:3", "no line")
+
+
+class Manual(Planted):
+    SCHEMA = (
+        '/* . */\nstatic const struct word targets[] = {\n    {"auto", AUTO, false}, {0},\n};\n'
+        'static const struct rule log_rules[] = {\n    {.key = "target", .kind = RULE_WORD, .words = targets},\n};\n'
+        'static const struct section log_section = {"log.", "log", log_rules, COUNT(log_rules)};\n'
+        'static const struct rule file_rules[] = {\n    [FILE_REGION] = {.key = "region", .kind = RULE_REGION},\n'
+        '    {.key = "log", .section = &log_section},\n};\n'
+        'const struct section section_file = {"", "the file", file_rules, COUNT(file_rules)};\n'
+    )
+    PAGE = "# THE FILE\n\n*region*:\n\tWhere.\n\n*log.target*:\n\tauto.\n"
+    CTL = '/* . */\nconst struct verb verb_run = {\n    .name = "run",\n};\nstatic const char *const o[] = {"--wait", "-c"};\n'
+
+    def setUp(self):
+        super().setUp()
+        self.plant("src/ports/config_schema.c", self.SCHEMA)
+        self.plant("docs/man/crsbackupd.yaml.5.scd", self.PAGE)
+        self.plant("src/ctl/verb_run.c", self.CTL)
+        self.plant("docs/man/crsbackupctl.1.scd", "*run* [*--wait*] [*-c* _FILE_]\n")
+
+    def test_all_told(self):
+        self.assertEqual(self.found("manual"), [])
+
+    def test_a_key_that_is_not_told_of(self):
+        self.plant("src/ports/config_schema.c", self.SCHEMA.replace("    {.key = \"log\"", '    {.key = "proxy", .kind = P},\n    {.key = "log"'))
+        self.assert_finds("manual", "yaml.5.scd:1", "does not tell of proxy below THE FILE")
+
+    def test_a_word_that_is_not_told_of(self):
+        self.plant("src/ports/config_schema.c", self.SCHEMA.replace('{"auto", AUTO, false},', '{"auto", AUTO, false}, {"syslog", S, false},'))
+        self.assert_finds("manual", "yaml.5.scd:6", "log.target does not tell of syslog")
+
+    def test_a_key_that_is_gone(self):
+        self.append("docs/man/crsbackupd.yaml.5.scd", "\n# A SCHEDULE\n\n*region*:\n\tWhere.\n")
+        self.assert_finds("manual", "yaml.5.scd:11", "no key region in a schedule")
+
+    def test_verbs_and_options(self):
+        self.plant("src/ctl/verb_run.c", self.CTL.replace("--wait", "--then").replace('"run"', '"stop"'))
+        found = self.found("manual")
+        self.assertEqual(len(found), 2, found)
+        self.assertTrue("--then" in found[0] and "verb stop" in found[1], found)
 
 
 class Symbols(Planted):
