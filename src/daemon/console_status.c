@@ -2,6 +2,8 @@
 #include "daemon/announce.h"
 #include "daemon/console_ask.h"
 #include "daemon/loop.h"
+#include "daemon/restore.h"
+#include "engine/view.h"
 #include "ports/clock_system.h"
 #include "version.h"
 
@@ -10,6 +12,18 @@
 #include <unistd.h>
 
 /* ---- status ---- */
+
+/* Members of the last slot by outcome. */
+static void put_last(struct json_writer *w, const struct view_schedule *sums)
+{
+    if (sums->last_slot.us == 0)
+        return;
+    json_put_instant(w, "last_slot", sums->last_slot);
+    json_open(w, "last", '{');
+    for (int i = VIEW_NONE + 1; i < VIEW_OUTCOMES; i++)
+        json_put_number(w, view_outcome_name((enum view_outcome)i), sums->last[i]);
+    json_close(w, '}');
+}
 
 static bool schedule_row(struct ask *ask, struct json_writer *w)
 {
@@ -20,10 +34,24 @@ static bool schedule_row(struct ask *ask, struct json_writer *w)
     if (ask->schedule == ask->config->schedule_count)
         return false;
     const struct schedule *schedule = &ask->config->schedules[ask->schedule];
+    struct view *view = engine_view(ask->daemon->engine);
+    struct view_schedule sums = view_schedule(view, ask->schedule, clock_now().wall);
     json_open(w, NULL, '{');
     json_put_text(w, "name", schedule->name);
     json_put_bool(w, "paused", schedule->paused);
     json_put_number(w, "instances", schedule->instance_count);
+    json_put_instant(w, "next", engine_next_slot_of(ask->daemon->engine, ask->schedule));
+    put_last(w, &sums);
+    if (sums.oldest_good_at.us > 0) {
+        json_open(w, "oldest_good", '{');
+        json_put_text(w, "instance", schedule->instances[sums.oldest].id);
+        json_put_instant(w, "at", sums.oldest_good_at);
+        json_close(w, '}');
+    }
+    json_put_number(w, "never_good", sums.never_good);
+    if (sums.max_age_us != INT64_MAX)
+        json_put_number(w, "max_age_seconds", sums.max_age_us / US_PER_SECOND);
+    json_put_number(w, "overdue", sums.overdue);
     json_close(w, '}');
     return true;
 }
@@ -86,6 +114,8 @@ static void status_end(struct ask *ask, struct json_writer *w)
     json_put_instant(w, "next", status.next_slot);
     put_credentials(daemon, w);
     put_ledger(daemon, w);
+    if (!restore_is_over(daemon->restore))
+        json_put_bool(w, "restoring", true);
     json_open(w, "loop", '{');
     json_put_thousandths(w, "longest_turn_ms", loop_longest_turn_ns(daemon->loop) / NS_PER_US);
     json_close(w, '}');

@@ -5,6 +5,7 @@
 #include "daemon/console.h"
 #include "daemon/loop.h"
 #include "daemon/reload.h"
+#include "daemon/restore.h"
 #include "ports/chance_system.h"
 #include "ports/clock_system.h"
 #include "ports/config_system.h"
@@ -97,6 +98,7 @@ static void close_ports(struct daemon *daemon)
     daemon->closing = true;
     credentials_close(daemon->credentials);
     console_close(daemon->console);
+    restore_close(daemon->restore);
     if (daemon->http != NULL)
         http_curl_close(daemon->http, on_closed, daemon);
     if (daemon->ledger != NULL)
@@ -223,7 +225,12 @@ static int create_engine(struct daemon *daemon, struct errtext *err)
         .chance = chance_system(),
         .built = wall_from_seconds(CRSBACKUPD_BUILD_SECOND),
     };
-    return engine_create(&ports, daemon->config, clock_now(), &daemon->engine, err);
+    int r = engine_create(&ports, daemon->config, clock_now(), &daemon->engine, err);
+    if (r < 0)
+        return r;
+    r = restore_begin(loop_uv(daemon->loop), daemon->config->state_dir, daemon->config,
+                      daemon->engine, &daemon->restore);
+    return r < 0 ? errtext_set(err, r, "out of memory") : 0;
 }
 
 static int open_ports(struct daemon *daemon, struct errtext *err)
@@ -287,6 +294,7 @@ void daemon_finish(struct daemon *daemon)
     }
     engine_destroy(daemon->engine);
     console_destroy(daemon->console);
+    restore_destroy(daemon->restore);
     http_curl_destroy(daemon->http);
     ledger_sqlite_destroy(daemon->ledger);
     loop_destroy(daemon->loop);

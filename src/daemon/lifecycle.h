@@ -21,6 +21,7 @@
 
 struct loop;
 struct console;
+struct restore;
 
 /* The last reload. */
 struct reload {
@@ -44,6 +45,7 @@ struct daemon {
     struct ledger_sqlite *ledger;
     struct engine *engine;
     struct console *console; /* NULL: there is no socket */
+    struct restore *restore;
     struct wall started_at;
     struct wall loaded_at; /* the present configuration */
     struct reload reload;

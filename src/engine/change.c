@@ -180,6 +180,7 @@ static void drop_removed(struct engine *engine)
 int engine_reload(struct engine *engine, struct config *config, struct now now)
 {
     struct plan *plan;
+    struct view *view = NULL;
     engine_watch_clocks(engine, now);
     if (!engine->sanity.held)
         engine_open_slots(engine);
@@ -188,11 +189,16 @@ int engine_reload(struct engine *engine, struct config *config, struct now now)
         return r;
     r = engine_make_lanes(engine, config);
     if (r == 0)
+        r = view_create(config, engine->view, now.wall, &view);
+    if (r == 0)
         r = counters_configure(&engine->counters, config);
     if (r < 0) {
+        view_destroy(view);
         plan_destroy(plan);
         return r;
     }
+    view_destroy(engine->view);
+    engine->view = view;
     plan_destroy(engine->plan);
     engine->plan = plan;
     if (!engine->sanity.held)

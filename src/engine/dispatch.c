@@ -47,7 +47,7 @@ static void record(struct engine *engine, struct run *run)
         .request_id = "",
         .at = engine->now.wall,
     };
-    int r = engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    int r = engine_record(engine, &entry);
     if (r < 0)
         engine_file_recorded(engine, run->ticket, r);
 }

@@ -19,6 +19,8 @@ static int build(struct engine *engine, struct config *config, struct errtext *e
         r = engine_make_lanes(engine, config);
     if (r == 0)
         r = counters_configure(&engine->counters, config);
+    if (r == 0)
+        r = view_create(config, NULL, engine->now.wall, &engine->view);
     if (r < 0)
         return r;
     engine->config = config_ref(config);
@@ -80,6 +82,7 @@ void engine_destroy(struct engine *engine)
     requests_destroy(engine->requests);
     digest_destroy(engine->digest);
     counters_finish(&engine->counters);
+    view_destroy(engine->view);
     config_unref(engine->config);
     free(engine);
 }
@@ -136,6 +139,12 @@ void engine_file_recorded(struct engine *engine, uint64_t ticket, int outcome)
     run->has_recorded = true;
     run->recorded = outcome;
     file(engine, run);
+}
+
+int engine_record(struct engine *engine, const struct ledger_entry *entry)
+{
+    view_take(engine->view, entry);
+    return engine->ports.ledger.append(engine->ports.ledger.context, entry);
 }
 
 /* ---- turning ---- */
@@ -254,6 +263,16 @@ struct wake engine_next_wake(const struct engine *engine, struct now now)
 bool engine_is_idle(const struct engine *engine)
 {
     return engine->in_flight == 0 && engine->flights.busy == 0 && !has_filed(engine);
+}
+
+struct view *engine_view(struct engine *engine)
+{
+    return engine->view;
+}
+
+struct wall engine_next_slot_of(const struct engine *engine, uint32_t schedule)
+{
+    return engine->draining ? WALL_NEVER : plan_next_slot_of(engine->plan, schedule);
 }
 
 struct engine_status engine_status(const struct engine *engine)

@@ -86,5 +86,12 @@ struct engine_status {
 };
 struct engine_status engine_status(const struct engine *engine);
 
+/* What is known of each member (engine/view.h), of the configuration in force; till its reload. */
+struct view;
+struct view *engine_view(struct engine *engine);
+
+/* The next slot of a schedule of the configuration in force; WALL_NEVER without one. */
+struct wall engine_next_slot_of(const struct engine *engine, uint32_t schedule);
+
 /* What was done since the start, for metrics. Borrowed; the schedules change with a reload. */
 const struct counters *engine_counters(const struct engine *engine);

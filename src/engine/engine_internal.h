@@ -26,6 +26,7 @@
 #include "engine/requests.h"
 #include "engine/sanity.h"
 #include "engine/tag.h"
+#include "engine/view.h"
 #include "engine/watch.h"
 
 #define ENGINE_TURN_MAX 1000 /* slots opened, or members missed, in one step: bounds its length */
@@ -65,7 +66,11 @@ struct engine {
     uint32_t doubt_count;
     struct engine_status totals;
     struct counters counters;
+    struct view *view;
 };
+
+/* engine.c: an entry for the ledger, and for the view. Outcomes: the ledger's. */
+int engine_record(struct engine *engine, const struct ledger_entry *entry) MUST_CHECK;
 
 /* engine.c: takes over the clocks, and looks whether they can be believed; a step is told. */
 void engine_watch_clocks(struct engine *engine, struct now now);

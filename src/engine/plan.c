@@ -325,3 +325,9 @@ struct wall plan_next_slot(const struct plan *plan)
     struct heap_node *top = heap_top(&plan->due);
     return top == NULL ? WALL_NEVER : (struct wall){top->key};
 }
+
+struct wall plan_next_slot_of(const struct plan *plan, uint32_t schedule)
+{
+    assert(schedule < plan->count);
+    return plan->entries[schedule].next.at;
+}

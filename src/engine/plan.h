@@ -78,5 +78,6 @@ bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan
 /* It is done: the schedule's horizon is set to its slot, here and in the ledger. */
 void plan_advance(struct plan *plan, const struct plan_due *due, const struct ledger *ledger);
 
-/* The earliest slot to come; WALL_NEVER without one. */
+/* The earliest slot to come, of all or of one schedule; WALL_NEVER without one. */
 struct wall plan_next_slot(const struct plan *plan);
+struct wall plan_next_slot_of(const struct plan *plan, uint32_t schedule);

@@ -89,7 +89,7 @@ static void end(struct engine *engine, const char *schedule, const char *instanc
         .request_id = "",
         .at = engine->now.wall,
     };
-    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    (void)!engine_record(engine, &entry);
 }
 
 /* The entry that ends what was found. */

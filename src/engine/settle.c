@@ -97,7 +97,7 @@ void engine_tell_again(struct engine *engine, const struct run *run)
         .request_id = run->verdict.request_id,
         .at = engine->now.wall,
     };
-    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    (void)!engine_record(engine, &entry);
 }
 
 void engine_end_run(struct engine *engine, struct run *run, enum ledger_result result)
@@ -121,7 +121,7 @@ void engine_end_run(struct engine *engine, struct run *run, enum ledger_result r
         .request_id = run->verdict.request_id,
         .at = engine->now.wall,
     };
-    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    (void)!engine_record(engine, &entry);
     count_end(engine, run->schedule, result);
     free_run(engine, run);
 }
@@ -184,7 +184,7 @@ void engine_end_member(struct engine *engine, struct open_slot *open,
         .request_id = "",
         .at = engine->now.wall,
     };
-    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    (void)!engine_record(engine, &entry);
     count_end(engine, open->schedule, result);
     report_not_run(&engine->ports.journal, skipped ? "backup_skipped" : "backup_missed",
                    open->schedule, instance, open->slot, reason);

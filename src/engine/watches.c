@@ -94,7 +94,7 @@ void engine_tell_finished(struct engine *engine, const struct submission *what,
         .request_id = "",
         .at = engine->now.wall,
     };
-    (void)!engine->ports.ledger.append(engine->ports.ledger.context, &entry);
+    (void)!engine_record(engine, &entry);
 }
 
 static struct submission of_watch(const struct watch *watch)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 
 def path_of(daemon):
@@ -56,10 +57,17 @@ class Client:
         return self.answer()
 
 
-def ask(daemon, verb, **arguments):
-    """(rows, end) of one request on a connection of its own; a refusal is an AssertionError."""
-    with Client(path_of(daemon)) as client:
-        rows, last = client.ask(verb, **arguments)
+def ask(daemon, verb, timeout=30, **arguments):
+    """(rows, end) of one request on a connection of its own; "busy" is waited out, a refusal an AssertionError."""
+    deadline = time.monotonic() + timeout
+    while True:
+        with Client(path_of(daemon)) as client:
+            try:
+                rows, last = client.ask(verb, **arguments)
+            except BrokenPipeError:  # it was closed before the request was sent: busy
+                continue
+        if last is None or last.get("error", {}).get("code") != "busy" or time.monotonic() > deadline:
+            break
     assert last is not None and "end" in last, last
     return rows, last["end"]
 

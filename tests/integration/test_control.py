@@ -10,9 +10,9 @@ import time
 import pytest
 
 from control import Client, ask, path_of, refusal
-from daemon import BINARY, Daemon
+from daemon import BINARY, Daemon, configuration, soon
 
-KEYS = ("AKIDcontrolcontrol", "controlcontrolcontrol")
+KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 BUSY = 64
 
 
@@ -104,13 +104,7 @@ def test_thousands_of_connections(daemon):
     for client in clients:
         assert client.ask("health")[1]["end"]["healthy"]
         client.socket.close()
-    deadline = time.monotonic() + 30
-    while True:
-        with Client(path_of(daemon)) as client:
-            client.send({"verb": "health"})
-            if "end" in client.answer()[1]:
-                break
-        assert time.monotonic() < deadline
+    assert ask(daemon, "health")[1]["healthy"]
     assert daemon.stop() == 0
 
 
@@ -171,3 +165,37 @@ def test_a_default_that_cannot_be_had_is_a_warning(tmp_path):
         running.wait_for("ready")
         assert "no control socket" in running.events("configuration_warning")[0]["message"]
         assert running.stop() == 0
+
+
+def until(condition, timeout=30):
+    """Waits for a condition and returns what it gave."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def test_what_became_of_the_last_slot(stand_in):
+    """Counted while it happens, and known again after a kill."""
+    cloud = stand_in("--any-instance", "--task-time", "100ms")
+    period, due = soon(60, 3)
+    schedules = {"often": {"every": f"{period}s", "instances": ["crs-aaaa0001", "crs-bbbb0002"]},
+                 "yearly": {"cron": "0 0 29 2 *", "instances": ["crs-aaaa0001"]}}
+    with Daemon(configuration(cloud, schedules), KEYS) as daemon:
+        daemon.wait_for("backup_succeeded", 2)
+        rows, end = ask(daemon, "status")
+        slot = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due))
+        often, yearly = rows
+        assert often["last_slot"] == slot and often["last"]["succeeded"] == 2 and often["last"]["open"] == 0
+        assert often["never_good"] == 0 and often["overdue"] == 0
+        assert often["max_age_seconds"] == 3 * period // 2 + 3600
+        assert yearly["never_good"] == 1 and "last_slot" not in yearly and "oldest_good" not in yearly
+        daemon.signal(signal.SIGKILL)
+        daemon.end()
+        with daemon:
+            daemon.wait_for("ready", 2)
+            until(lambda: "restoring" not in ask(daemon, "status")[1])
+            again, _end = ask(daemon, "status")
+            assert again[0]["last"] == often["last"] and again[0]["oldest_good"]["at"] == often["oldest_good"]["at"]
+            assert again[0]["last_slot"] == slot and daemon.stop() == 0
