@@ -316,6 +316,20 @@ static const char *const daemon_actions[] = {
                       "the request id; the next slot is tried as usual.",
 };
 
+static const char keys_action[] =
+    "Looks for other keys where they come from a file, systemd or a role, and gives the run "
+    "another "
+    "attempt when there are some. While the cloud refuses the keys as such, credentials_failed is "
+    "logged once and nothing is sent but a probe now and then; runs wait for as long as "
+    "start_within lets them. After a few attempts by the same keys, or at once where there can be "
+    "no others, backup_failed is logged.";
+
+static const char *action_of(const struct row *row)
+{
+    bool of_keys = row->class == VERDICT_FINAL && strncmp(row->code, "AuthFailure", 11) == 0;
+    return of_keys ? keys_action : daemon_actions[row->class];
+}
+
 static const struct row *find_row(const char *code, size_t length)
 {
     for (size_t i = 0; i < ROW_COUNT; i++)
@@ -389,8 +403,7 @@ struct reply_explanation reply_explain(const char *code)
     const struct row *exact = find_row(code, strlen(code));
     const struct row *row = exact != NULL ? exact : find_family(code);
     if (row != NULL)
-        return (struct reply_explanation){row->meaning, daemon_actions[row->class], row->person,
-                                          exact != NULL};
+        return (struct reply_explanation){row->meaning, action_of(row), row->person, exact != NULL};
     return (struct reply_explanation){
         "This program does not know the code, nor its first part; so it cannot tell whether the "
         "cloud had started the backup.",

@@ -114,6 +114,11 @@ struct run {
     struct mono ready_at; /* when its entry was durable */
     struct mono sent_at;
     struct wall started_at; /* the present attempt may have left from then on */
+    uint64_t keys;          /* generation of those that signed the last attempt */
+    int refusals;           /* of keys of the generation `refused_by` */
+    uint64_t refused_by;
+    struct mono refused_at; /* the first of those */
+    bool wants_other_keys;  /* another attempt by those is of no use */
 
     /* Filed by the ports, taken up by the next step. */
     bool is_filed;

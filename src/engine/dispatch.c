@@ -92,9 +92,20 @@ struct run *engine_make_run(struct engine *engine, struct lane *lane, struct ope
     return run;
 }
 
-/* The run's first attempt, unless an earlier backup of its instance is in its way. */
+/* While keys are refused, who could be the probe is enough. */
+static bool waits_for_probe(const struct engine *engine, const struct lane *lane)
+{
+    return engine->refusal.held && lane->unsent > 0;
+}
+
+/* The run's next attempt, unless an earlier backup of its instance is in the way of the first. */
 static void start(struct engine *engine, struct run *run)
 {
+    if (engine_lacks_keys(engine, run)) {
+        report_failed(&engine->ports.journal, run, "refused");
+        engine_end_run(engine, run, LEDGER_FAILED);
+        return;
+    }
     switch (run->attempt > 0 ? START_NOW : engine_may_start(engine, run)) {
     case START_NOW:
         record(engine, run);
@@ -134,7 +145,7 @@ static void begin_runs(struct engine *engine, struct lane *lane)
     struct wall horizon = wall_add_us(engine->now.wall, ENGINE_PREPARE_US);
     for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
         if (wall_before(horizon, batch->head_due) || !lane_wants_runs(lane, horizon)
-            || engine->run_count == ENGINE_RUNS_MAX)
+            || engine->run_count == ENGINE_RUNS_MAX || waits_for_probe(engine, lane))
             return;
         if (wall_diff_us(engine->now.wall, batch->head_due) >= batch->schedule->start_within_us) {
             engine_end_member(engine, batch->open, batch_head(batch), LEDGER_MISSED,
@@ -153,33 +164,11 @@ static void begin_runs(struct engine *engine, struct lane *lane)
 static void wake_waiting(struct engine *engine, struct lane *lane)
 {
     for (struct heap_node *top; (top = heap_top(&lane->waiting)) != NULL;) {
-        if (top->key > engine->now.mono.ns)
+        if (top->key > engine->now.mono.ns || waits_for_probe(engine, lane))
             return;
         heap_remove(&lane->waiting, top);
         start(engine, HEAP_OWNER(top, struct run, queue));
     }
-}
-
-/* No keys, or keys that cannot sign: said once, and tried again in a second. */
-static void keys_fail(struct engine *engine, const char *text)
-{
-    if (!engine->keys_failed)
-        report_keys(&engine->ports.journal, false, text);
-    engine->keys_failed = true;
-    engine_rest(engine);
-}
-
-const struct keys *engine_get_keys(struct engine *engine)
-{
-    const struct keyring *keyring = &engine->ports.keyring;
-    const struct keys *keys;
-    struct errtext err = {""};
-    int r = keyring->get(keyring->context, &keys, &err);
-    if (r < 0) {
-        keys_fail(engine, err.text);
-        return NULL;
-    }
-    return keys;
 }
 
 enum sending {
@@ -198,9 +187,7 @@ static int64_t waited_ns(const struct engine *engine, const struct run *run)
 /* The run goes to the transport. */
 static void release(struct engine *engine, struct lane *lane, struct run *run)
 {
-    if (engine->keys_failed)
-        report_keys(&engine->ports.journal, true, "");
-    engine->keys_failed = false;
+    engine_keys_serve(engine);
     heap_remove(&lane->ready, &run->queue);
     lane->unsent--;
     run->state = attempt_move(run->state, ATTEMPT_SEND);
@@ -234,11 +221,12 @@ static enum sending send_run(struct engine *engine, struct lane *lane, struct ru
         r = requests_backup(engine->requests, run->config, lane->url, lane->host, run->instance,
                             tag, keys, stamp, &request, &err);
     if (r < 0) {
-        keys_fail(engine, err.text);
+        engine_keys_fail(engine, err.text);
         bucket_return(&lane->bucket);
         return SENDING_STOP;
     }
     request.ticket = run->ticket;
+    run->keys = keys->generation;
     release(engine, lane, run);
     r = engine->ports.transport.send(engine->ports.transport.context, &request, &err);
     if (r < 0) {
@@ -280,6 +268,10 @@ void engine_dispatch(struct engine *engine)
 {
     if (engine->draining || mono_before(engine->now.mono, engine->blocked_until))
         return;
+    if (!engine_may_sign(engine)) {
+        engine_rest(engine);
+        return;
+    }
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         struct lane *lane = engine->lanes[(engine->lane_turn + i) % engine->lane_count];
         wake_waiting(engine, lane);
@@ -288,6 +280,8 @@ void engine_dispatch(struct engine *engine)
     }
     engine_send_inquiries(engine);
     engine->lane_turn++;
+    if (engine->refusal.held)
+        engine_rest(engine); /* there is time enough between two probes */
 }
 
 /* The deadline of a run in flight is not watched; that of one that waits again is. */

@@ -122,7 +122,7 @@ static void miss(struct engine *engine, struct doubt *doubt, const struct flight
     int64_t delay_us = waited_us / 4;
     delay_us = delay_us < US_PER_SECOND ? US_PER_SECOND : delay_us;
     delay_us = delay_us > 30 * US_PER_SECOND ? 30 * US_PER_SECOND : delay_us;
-    if (flight->verdict.class == VERDICT_FINAL)
+    if (flight->verdict.class == VERDICT_FINAL && !engine->refusal.held)
         report_cannot_look(&engine->ports.journal, run, &flight->verdict);
     look(engine, doubt, delay_us);
 }

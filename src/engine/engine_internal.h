@@ -4,6 +4,7 @@
  *   engine.c     create, file, step, wake, status
  *   slots.c      plan -> open slots -> members whose time ran out
  *   dispatch.c   lanes: members -> runs -> ledger -> token -> request
+ *   keys.c       what signs, and what the cloud says of it
  *   settle.c     filed results -> decisions -> ends
  *   change.c     reload and drain
  *   hold.c       what waits for a clock that can be believed
@@ -32,6 +33,14 @@
 #define ENGINE_TURN_MAX 1000 /* slots opened, or members missed, in one step: bounds its length */
 #define ENGINE_RETRY_NS NS_PER_SECOND /* after a failure of memory, keys or the ledger */
 
+/* Keys that the cloud has refused: nothing is signed by them but probes. */
+struct refusal {
+    bool held;
+    uint64_t generation;
+    int64_t wait_ns; /* between probes */
+    struct mono probe_at;
+};
+
 struct engine {
     struct engine_ports ports;
     struct config *config;
@@ -49,8 +58,12 @@ struct engine {
     struct now now; /* of the present step */
     bool stepped;
     bool draining;
-    bool again; /* work was left for the next turn */
-    bool keys_failed;
+    bool again;       /* work was left for the next turn */
+    bool keys_failed; /* told, and none have served since */
+    struct refusal refusal;
+    bool served; /* what the cloud accepted last: */
+    uint64_t served_generation;
+    struct mono served_at;
     bool ledger_failed;        /* told, and nothing has been recorded since */
     struct mono blocked_until; /* no sending before: keys or memory failed */
     struct mono send_from;     /* an earlier life may have sent until just now: no sending before */
@@ -99,9 +112,6 @@ void engine_expire(struct engine *engine);
 /* Nothing is sent for a second: keys or memory failed. */
 void engine_rest(struct engine *engine);
 
-/* NULL where there are none: that is said, and the lanes rest. */
-const struct keys *engine_get_keys(struct engine *engine);
-
 /* A NEW run with a place in every queue; NULL where memory is short. Its member is counted already.
  */
 struct run *engine_make_run(struct engine *engine, struct lane *lane, struct open_slot *open,
@@ -113,6 +123,31 @@ bool engine_has_place(const struct engine *engine, const struct lane *lane);
 
 /* The run waits `delay_us` for its next attempt. */
 void engine_wait(struct engine *engine, struct run *run, int64_t delay_us);
+
+/* keys.c */
+
+/* NULL where there are none (that is said, and the lanes rest) or they are refused. */
+const struct keys *engine_get_keys(struct engine *engine);
+
+/* False while the keys are refused and no probe is due: looks for others. */
+bool engine_may_sign(struct engine *engine);
+
+/* They are not there or cannot sign: said once, and tried again in a second. */
+void engine_keys_fail(struct engine *engine, const char *text);
+
+/* Something was signed: ends what engine_keys_fail() has said. */
+void engine_keys_serve(struct engine *engine);
+
+/* What an answer says of the keys that signed its question; `run` is whose it is, or NULL. */
+void engine_judge_keys(struct engine *engine, uint64_t generation, const struct verdict *verdict,
+                       const struct run *run);
+
+/* Whether a run that was refused for its keys gets another attempt, and after how long. */
+bool engine_await_keys(struct engine *engine, struct run *run, int64_t left_us,
+                       int64_t *ret_delay_us) MUST_CHECK;
+
+/* The run was to wait for other keys, and there are none. */
+bool engine_lacks_keys(struct engine *engine, const struct run *run);
 
 /* change.c */
 

@@ -110,6 +110,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
         (void)memcpy(flight->tag, HEAP_OWNER(inquiry, struct doubt, ask)->tag, sizeof flight->tag);
     flight->asked_at = engine->now.wall;
     flight->sent_at = engine->now.mono;
+    flight->keys = keys->generation;
     flight->owes_token = true;
     flight->probe = breaker_send(&lane->breaker);
     request.ticket = flight->ticket;
@@ -233,6 +234,7 @@ static void take_flight(struct engine *engine, struct flight *flight)
                     answered ? took_ns : -1);
     engine_learn(engine, lane, bucket, inquiry_name(flight->action), &flight->verdict, answered,
                  flight->probe);
+    engine_judge_keys(engine, flight->keys, &flight->verdict, NULL);
     struct inquiry *inquiry = flight->inquiry;
     lane->flights--;
     flight_give(&engine->flights, flight); /* what it holds stays till the next one is taken */

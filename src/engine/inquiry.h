@@ -54,6 +54,7 @@ struct flight {
     bool owes_token;
     bool probe;
     struct wall asked_at; /* the answer is no older */
+    uint64_t keys;        /* generation of those that signed it */
     enum exchange_kind outcome;
     struct mono sent_at;
     struct mono left_at;

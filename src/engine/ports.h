@@ -220,10 +220,10 @@ struct keyring {
     int (*get)(void *context, const struct keys **ret, struct errtext *err);
     /*
      * The cloud refused the keys of this generation (AuthFailure.*, but for SignatureExpire): they
-     * are looked for anew, and get() may give others from one of the next turns on. NULL: the
-     * keyring does not want to know.
+     * are looked for anew, and get() may give others from one of the next turns on. May be told
+     * again and again. Returns whether there may ever be others; NULL: there are none.
      */
-    void (*refused)(void *context, uint64_t generation);
+    bool (*refused)(void *context, uint64_t generation);
 };
 
 struct journal {

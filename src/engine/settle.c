@@ -297,7 +297,11 @@ static void decide(struct engine *engine, struct run *run)
     int64_t left_us = wall_diff_us(run->deadline, engine->now.wall);
     uint64_t bits = engine->ports.chance.next(engine->ports.chance.context);
     int64_t delay_us;
-    switch (attempt_decide(&run->verdict, run->attempt, left_us, bits, &delay_us)) {
+    enum attempt_decision decision =
+        attempt_decide(&run->verdict, run->attempt, left_us, bits, &delay_us);
+    if (decision == ATTEMPT_FAILED && engine_await_keys(engine, run, left_us, &delay_us))
+        decision = ATTEMPT_RETRY;
+    switch (decision) {
     case ATTEMPT_SUBMITTED:
         engine_submit(engine, run, NULL, false);
         break;
@@ -360,6 +364,7 @@ static void take_outcome(struct engine *engine, struct run *run)
         engine_learn(engine, run->lane, &run->lane->bucket, "ManualBackupInstance", &run->verdict,
                      answered, run->probe);
     run->probe = false;
+    engine_judge_keys(engine, run->keys, &run->verdict, run);
     decide(engine, run);
 }
 

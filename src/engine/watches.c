@@ -192,7 +192,7 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
 void engine_watch_answered(struct engine *engine, struct watch *watch, const struct flight *flight)
 {
     if (flight->verdict.class != VERDICT_ACCEPTED) {
-        if (flight->verdict.class == VERDICT_FINAL && !watch->told) {
+        if (flight->verdict.class == VERDICT_FINAL && !watch->told && !engine->refusal.held) {
             struct submission what = of_watch(watch);
             report_cannot_watch(&engine->ports.journal, &what, &flight->verdict);
             watch->told = true;

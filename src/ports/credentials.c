@@ -329,13 +329,14 @@ static int keyring_get(void *context, const struct keys **ret, struct errtext *e
     return 0;
 }
 
-static void keyring_refused(void *context, uint64_t generation)
+static bool keyring_refused(void *context, uint64_t generation)
 {
     struct credentials *c = context;
     bool again = c->renewal.chain_count > 0 || c->served_by == CREDENTIALS_FILE
                  || c->served_by == CREDENTIALS_SYSTEMD;
     if (c->has_keys && generation == c->keys.generation && again)
         c->refused = true;
+    return again;
 }
 
 struct keyring credentials_keyring(struct credentials *c)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from daemon import Daemon, configuration
+from daemon import Daemon, configuration, soon
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 EACH_SECOND = {"often": {"every": "1s", "start_within": "30s", "instances": ["crs-aaaa0001"]}}
@@ -243,6 +243,52 @@ def test_a_key_file_that_is_replaced(stand_in, tmp_path):
         assert daemon.stop() == 0
     assert signed_by(cloud) == [KEYS[0], "AKIDrotated"]
     assert "NOT-FOR-YOU" not in "\n".join(daemon.lines) and "ROTATED" not in "\n".join(daemon.lines)
+
+
+def test_a_key_that_is_rotated_in_its_file(stand_in, tmp_path):
+    """The old key is refused: nothing is sent but a probe or two until the file has the new one, and no instance is lost."""
+    cloud = stand_in("--any-instance", "--task-time", "0", secret_id="AKIDrotated", secret_key="ROTATED")
+    keys, fresh = tmp_path / "keys", tmp_path / "fresh"
+    keys.write_text(f"[default]\nsecret_id={KEYS[0]}\nsecret_key={KEYS[1]}\n")
+    fresh.write_text("[default]\nsecret_id=AKIDrotated\nsecret_key=ROTATED\n")
+    keys.chmod(0o600)
+    fresh.chmod(0o600)
+    names = [f"crs-rota{number:04d}" for number in range(40)]
+    period, _due = soon(120, 3)
+    nightly = {"every": f"{period}s", "start_within": "100s", "instances": names}
+    config = configuration(cloud, {"nightly": nightly}, credentials={"provider": "file", "file": str(keys)})
+    with Daemon(config) as daemon:
+        failed = daemon.wait_for("credentials_failed", timeout=35)
+        assert "AuthFailure.SecretIdNotFound" in failed[0]["message"]
+        daemon.wait_for("backup_retry")
+        fresh.replace(keys)
+        submitted = daemon.wait_for("backup_submitted", len(names), timeout=60)
+        assert daemon.stop() == 0
+    assert sorted(event["instance"] for event in submitted) == names
+    assert len(daemon.events("credentials_failed")) == 1
+    assert not [event for event in daemon.events() if event["event"] in ("backup_failed", "backup_missed", "backup_unknown")]
+    arrivals = cloud.arrivals()
+    assert sorted(arrival["instance"] for arrival in arrivals if arrival["acted"]) == names
+    assert len([arrival for arrival in arrivals if arrival["code"] != "OK"]) < len(names) // 2
+    no_secret(daemon.lines)
+    assert "ROTATED" not in "\n".join(daemon.lines)
+
+
+def test_a_rotated_key_that_nobody_replaces(stand_in, tmp_path):
+    """A few attempts, and then the failure with what the cloud said."""
+    cloud = stand_in("--any-instance", secret_id="AKIDrotated", secret_key="ROTATED")
+    keys = tmp_path / "keys"
+    keys.write_text(f"[default]\nsecret_id={KEYS[0]}\nsecret_key={KEYS[1]}\n")
+    keys.chmod(0o600)
+    period, _due = soon(60, 3)
+    nightly = {"every": f"{period}s", "start_within": "14s", "instances": ["crs-aaaa0001"]}
+    config = configuration(cloud, {"nightly": nightly}, credentials={"provider": "file", "file": str(keys)})
+    with Daemon(config) as daemon:
+        failed = daemon.wait_for("backup_failed", timeout=60)[0]
+        assert daemon.stop() == 0
+    assert failed["code"] == "AuthFailure.SecretIdNotFound" and failed["message"] and failed["request_id"]
+    assert 2 <= len(cloud.arrivals()) <= 4
+    assert len(daemon.events("credentials_failed")) == 1
 
 
 # ---- no key is seen anywhere ----

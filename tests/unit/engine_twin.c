@@ -23,7 +23,8 @@ static int send_one(void *context, const struct transport_request *request, stru
     assert(asks || twin->sent_count < TWIN_SENT_MAX);
     struct twin_sent *sent =
         asks ? &twin->asked[twin->asked_count++ % TWIN_SENT_MAX] : &twin->sent[twin->sent_count++];
-    *sent = (struct twin_sent){.ticket = request->ticket, .at = twin->now};
+    *sent = (struct twin_sent){
+        .ticket = request->ticket, .at = twin->now, .keys = twin->keys.generation};
     (void)snprintf(sent->url, sizeof sent->url, "%s", request->url);
     (void)snprintf(sent->body, sizeof sent->body, "%s", request->body);
     for (size_t i = 0; i < request->header_count; i++)
@@ -304,6 +305,14 @@ static int get_keys(void *context, const struct keys **ret, struct errtext *err)
     return 0;
 }
 
+static bool refuse_keys(void *context, uint64_t generation)
+{
+    struct twin *twin = context;
+    assert(generation <= twin->keys.generation);
+    twin->keys_refused++;
+    return twin->keys_may_change;
+}
+
 static void write_line(void *context, const struct event *event)
 {
     struct twin *twin = context;
@@ -335,7 +344,7 @@ void twin_init(struct twin *twin, int64_t second)
                    .unended = unended,
                    .scan = scan,
                    .unfinished = unfinished},
-        .keyring = {.context = twin, .get = get_keys},
+        .keyring = {.context = twin, .get = get_keys, .refused = refuse_keys},
         .journal = {twin, write_line},
         .chance = {twin, no_chance},
     };

@@ -22,6 +22,7 @@ struct twin_sent {
     char action[32];
     char stamp[24];
     struct now at;
+    uint64_t keys; /* generation of those that signed it */
     bool answered;
 };
 
@@ -55,6 +56,8 @@ struct twin {
     struct engine_ports ports;
     struct keys keys;
     bool keys_gone;
+    bool keys_may_change;
+    int keys_refused; /* so often the keyring was told */
     bool ledger_refuses;
     bool ledger_is_slow; /* STARTED entries are not answered */
     bool horizon_unreadable;

@@ -1,0 +1,198 @@
+/*
+ * Keys: what signs, and what the cloud says of it. See engine_internal.h.
+ *
+ * Happy path: engine_get_keys() gives what the keyring has. Failure paths:
+ *
+ *   none             said once; the lanes rest for a second, and nothing is lost by it
+ *   refused as such  the cloud does not know the id, the signature or the token: whoever is sent by
+ *                    these keys is refused too. The keyring is told to look for others; till they
+ *                    are there, nothing is sent but a probe now and then, at growing distances,
+ *                    since the cloud may have erred. Runs wait in their slots. Keys that a probe
+ *                    shows to serve, and other keys, end this
+ *   not allowed      any other AuthFailure is about what was asked for: others go on, this one
+ *                    waits to see whether other keys come
+ *
+ * A refused run gets other attempts: by other keys, and by the same ones as often as KEYS_TRIES_MAX
+ * says, unless they have served someone else meanwhile. Where the keyring has no way to other keys
+ * (the environment is read once), all this is pointless, and the refusal is final.
+ */
+#include "engine/engine_internal.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FAMILY "AuthFailure"
+#define KEYS_TRIES_MAX 4                   /* of one run by the same keys */
+#define KEYS_WAIT_US (6 * US_PER_SECOND)   /* a file is looked at by then */
+#define PROBE_FIRST_NS (5 * NS_PER_SECOND) /* doubled each time, up to: */
+#define PROBE_MOST_NS (60 * NS_PER_SECOND)
+
+void engine_keys_fail(struct engine *engine, const char *text)
+{
+    if (!engine->keys_failed)
+        report_keys(&engine->ports.journal, false, text);
+    engine->keys_failed = true;
+    engine_rest(engine);
+}
+
+void engine_keys_serve(struct engine *engine)
+{
+    if (engine->keys_failed && !engine->refusal.held)
+        report_keys(&engine->ports.journal, true, "");
+    engine->keys_failed = engine->keys_failed && engine->refusal.held;
+}
+
+/* ---- what the cloud says of them ---- */
+
+static bool is_auth_failure(const struct verdict *verdict)
+{
+    size_t length = sizeof FAMILY - 1;
+    return verdict->class == VERDICT_FINAL && strncmp(verdict->code, FAMILY, length) == 0
+           && (verdict->code[length] == '\0' || verdict->code[length] == '.');
+}
+
+/* The keys are not accepted, whatever is asked for. */
+static bool is_of_keys(const char *code)
+{
+    static const char *const codes[] = {FAMILY ".InvalidSecretId", FAMILY ".SecretIdNotFound",
+                                        FAMILY ".SignatureFailure", FAMILY ".TokenFailure"};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strcmp(code, codes[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The keyring has these keys and no others. */
+static bool are_present(struct engine *engine, uint64_t generation)
+{
+    const struct keyring *keyring = &engine->ports.keyring;
+    const struct keys *keys;
+    return keyring->get(keyring->context, &keys, NULL) == 0 && keys->generation == generation;
+}
+
+static bool tell_refused(struct engine *engine, uint64_t generation)
+{
+    const struct keyring *keyring = &engine->ports.keyring;
+    return keyring->refused != NULL && keyring->refused(keyring->context, generation);
+}
+
+static void hold(struct engine *engine, uint64_t generation, const struct verdict *verdict)
+{
+    char buffer[REPLY_CODE_MAX + REPLY_MESSAGE_MAX + 64];
+    struct text text = text_over(buffer, sizeof buffer);
+    text_addf(&text, "the cloud refuses the keys: %s: %s", verdict->code, verdict->message);
+    engine->refusal = (struct refusal){
+        .held = true,
+        .generation = generation,
+        .wait_ns = PROBE_FIRST_NS,
+        .probe_at = mono_add_ns(engine->now.mono, PROBE_FIRST_NS),
+    };
+    engine_keys_fail(engine, buffer);
+}
+
+static void release(struct engine *engine)
+{
+    engine->refusal.held = false;
+    engine->blocked_until = (struct mono){INT64_MIN};
+    engine_keys_serve(engine);
+}
+
+/* They have served someone since the run was refused: it is the run. */
+static bool serve_others(const struct engine *engine, const struct run *run)
+{
+    return engine->served && engine->served_generation == run->refused_by
+           && mono_before(run->refused_at, engine->served_at);
+}
+
+void engine_judge_keys(struct engine *engine, uint64_t generation, const struct verdict *verdict,
+                       const struct run *run)
+{
+    if (is_auth_failure(verdict)) {
+        bool others_may_come = tell_refused(engine, generation);
+        bool is_known = (run != NULL && run->refusals > 0 && run->refused_by == generation
+                         && serve_others(engine, run))
+                        || (engine->refusal.held && engine->refusal.generation == generation);
+        if (engine->refusal.held && engine->refusal.generation == generation
+            && !is_of_keys(verdict->code))
+            release(engine); /* they are known, and may not do this */
+        if (others_may_come && !is_known && is_of_keys(verdict->code)
+            && are_present(engine, generation))
+            hold(engine, generation, verdict);
+        return;
+    }
+    bool serve = verdict->http_status == 200
+                 && (verdict->class == VERDICT_ACCEPTED || verdict->class == VERDICT_BUSY
+                     || verdict->class == VERDICT_FINAL);
+    if (!serve)
+        return;
+    engine->served = true;
+    engine->served_generation = generation;
+    engine->served_at = engine->now.mono;
+    if (engine->refusal.held && engine->refusal.generation == generation)
+        release(engine);
+}
+
+/* ---- what signs ---- */
+
+bool engine_may_sign(struct engine *engine)
+{
+    struct refusal *refusal = &engine->refusal;
+    if (!refusal->held)
+        return true;
+    if (!are_present(engine, refusal->generation)) {
+        refusal->held = false; /* others, which are yet to be tried, or none */
+        return true;
+    }
+    (void)tell_refused(engine, refusal->generation);
+    return !mono_before(engine->now.mono, refusal->probe_at);
+}
+
+const struct keys *engine_get_keys(struct engine *engine)
+{
+    const struct keyring *keyring = &engine->ports.keyring;
+    struct refusal *refusal = &engine->refusal;
+    const struct keys *keys;
+    struct errtext err = {""};
+    int r = keyring->get(keyring->context, &keys, &err);
+    if (r < 0) {
+        engine_keys_fail(engine, err.text);
+        return NULL;
+    }
+    if (refusal->held && keys->generation == refusal->generation) {
+        if (mono_before(engine->now.mono, refusal->probe_at))
+            return NULL;
+        refusal->wait_ns =
+            refusal->wait_ns < PROBE_MOST_NS / 2 ? refusal->wait_ns * 2 : PROBE_MOST_NS;
+        refusal->probe_at = mono_add_ns(engine->now.mono, refusal->wait_ns);
+    }
+    return keys;
+}
+
+/* ---- runs that were refused ---- */
+
+bool engine_await_keys(struct engine *engine, struct run *run, int64_t left_us,
+                       int64_t *ret_delay_us)
+{
+    if (!is_auth_failure(&run->verdict) || left_us <= KEYS_WAIT_US + US_PER_SECOND
+        || !tell_refused(engine, run->keys))
+        return false;
+    bool again = run->refusals > 0 && run->refused_by == run->keys;
+    if (again
+        && (run->wants_other_keys || serve_others(engine, run)
+            || run->refusals == KEYS_TRIES_MAX - 1))
+        return false;
+    if (!again)
+        run->refused_at = engine->now.mono;
+    run->refusals = again ? run->refusals + 1 : 1;
+    run->refused_by = run->keys;
+    run->wants_other_keys = !is_of_keys(run->verdict.code);
+    *ret_delay_us = KEYS_WAIT_US;
+    return true;
+}
+
+bool engine_lacks_keys(struct engine *engine, const struct run *run)
+{
+    return run->wants_other_keys && are_present(engine, run->refused_by);
+}
