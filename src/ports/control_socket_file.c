@@ -47,7 +47,7 @@ static int try_lock(const char *name, int *ret)
     if (fd < 0)
         return -errno;
     struct stat held;
-    struct stat named;
+    struct stat named = {.st_ino = 0};
     int r = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 ? 0 : -errno;
     if (r == 0
         && (lstat(name, &named) != 0 || named.st_ino != held.st_ino || named.st_dev != held.st_dev))

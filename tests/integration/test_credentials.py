@@ -320,6 +320,8 @@ def files_below(directory):
     shown = {}
     for folder, _, names in os.walk(directory):
         for name in names:
+            if not os.path.isfile(os.path.join(folder, name)):
+                continue  # the control socket
             with open(os.path.join(folder, name), "rb") as file:
                 shown[name] = file.read()
     return shown
