@@ -4,10 +4,12 @@
  *
  *   CRASH_FAULT=KIND:WHAT:N[:COUNT]
  *     KIND   kill   SIGKILL before the N-th call
+ *            late   the same after LATE_MS in which the other threads go on
  *            torn   half of what the call would put into a file or a stream, then SIGKILL; for
  *                   other calls like kill
  *            fail   the N-th call, and COUNT - 1 after it, fails as the function does
  *            count  nothing happens: how many calls there are
+ *            list   nothing happens: each call is told
  *     WHAT   a function's name, or a group: "writes", what changes a file or a socket; "memory",
  *            malloc and its kind
  *   CRASH_TRACE=FILE   what happened, a line: "N NAME"
@@ -35,6 +37,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -44,7 +47,11 @@ enum kind {
     KIND_TORN,
     KIND_FAIL,
     KIND_COUNT,
+    KIND_LIST,
+    KIND_LATE,
 };
+
+#define LATE_MS 300
 
 #define NAME_LENGTH_MAX 40
 
@@ -77,7 +84,7 @@ static void tell(unsigned nth, const char *name)
 
 static enum kind kind_of(const char *text, size_t length)
 {
-    static const char *const names[] = {"", "kill", "torn", "fail", "count"};
+    static const char *const names[] = {"", "kill", "torn", "fail", "count", "list", "late"};
     for (size_t i = 1; i < sizeof names / sizeof names[0]; i++)
         if (strlen(names[i]) == length && memcmp(names[i], text, length) == 0)
             return (enum kind)i;
@@ -121,7 +128,9 @@ static bool meets(const char *group, const char *name, bool *ret_torn)
     if (kind == KIND_NONE || (strcmp(wanted, group) != 0 && strcmp(wanted, name) != 0))
         return false;
     unsigned nth = atomic_fetch_add(&calls, 1) + 1;
-    if (kind == KIND_COUNT || nth < first_nth || nth > last_nth)
+    if (kind == KIND_LIST)
+        tell(nth, name);
+    if (kind == KIND_COUNT || kind == KIND_LIST || nth < first_nth || nth > last_nth)
         return false;
     if (!atomic_exchange(&told, true))
         tell(nth, name);
@@ -129,6 +138,8 @@ static bool meets(const char *group, const char *name, bool *ret_torn)
         *ret_torn = true;
         return false;
     }
+    if (kind == KIND_LATE)
+        (void)syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = LATE_MS * 1000000L}, NULL);
     if (kind != KIND_FAIL)
         die();
     return true;

@@ -6,11 +6,12 @@ import shutil
 import tempfile
 import time
 
-from agreement import complaints_of, is_settled, is_sound, read_ledger, slot_text, tell_stories
+from agreement import complaints_of, is_settled, is_sound, of_life, read_ledger, slot_text, tell_stories
 from integration.daemon import BINARY, Daemon, configuration
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 FAULTS = os.environ.get("CRASH_FAULTS", "")
+SETTLE = "2s"  # the stand-in lists a backup at once
 NIGHTLY = os.environ.get("CRSBACKUPD_NIGHTLY") == "1"
 
 
@@ -32,7 +33,7 @@ def orders(kind, what, nth, count=1, trace=None):
     return found
 
 
-def patiently(condition, timeout, pause=0.1):
+def patiently(condition, timeout, pause=0.2):
     """Waits until the condition holds; whether it does."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -59,7 +60,7 @@ class Tale:
 
     def judge(self, arrivals):
         """The complaints, once the stand-in's truth is known."""
-        stories = tell_stories([self.slot], self.names, self.period, self.rows, self.events, arrivals)
+        stories = tell_stories([self.slot], self.names, self.rows, self.events, arrivals)
         return [f"life {self.number} ({self.met}): {text}" for text in self.trouble + complaints_of(stories)]
 
 
@@ -80,7 +81,7 @@ def live_with_fault(tale, config, directory, environment, names):
         if not patiently(is_over, 60):
             tale.trouble.append("the first life came to no end")
         tale.status = daemon.stop() if daemon.process.poll() is None else daemon.end()
-    tale.events += daemon.events()
+    tale.events += of_life(1, daemon.events())
     tale.stderr = daemon.lines
 
 
@@ -98,7 +99,7 @@ def live_on(tale, config, directory, names):
         status = daemon.stop()
         if status != 0:
             tale.trouble.append(f"the life after it ended with {status}: {daemon.lines[-5:]}")
-    tale.events += daemon.events()
+    tale.events += of_life(2, daemon.events())
 
 
 def tell(cloud, number, count, fault, ahead=1.2):
@@ -111,7 +112,7 @@ def tell(cloud, number, count, fault, ahead=1.2):
             due, tale.period = one_slot(ahead)
             tale.slot = slot_text(due)
             nightly = {"every": f"{tale.period}s", "start_within": f"{tale.period - 2}s", "instances": names}
-            config = configuration(cloud, {"nightly": nightly}, tls=False)
+            config = configuration(cloud, {"nightly": nightly}, tls=False, requests={"settle": SETTLE})
             trace = os.path.join(directory, "trace")
             live_with_fault(tale, config, directory, fault(trace), names)
             tale.met = read_trace(trace)
