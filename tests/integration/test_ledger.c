@@ -394,21 +394,43 @@ static void test_finish_without_task(void **state)
     count_is(shelf, 1, "task_id = 77 AND finish = 'succeeded' AND message IS NULL");
 }
 
+/* Oldest slot first, whatever their schedules are called. */
 static void test_unfinished_order(void **state)
 {
     static const struct {
+        const char *schedule;
         const char *instance;
         int64_t slot;
-    } put[] = {{"crs-b", SLOT + 5}, {"crs-a", SLOT + 9}, {"crs-z", SLOT}, {"crs-a", SLOT + 5}};
-    static const size_t order[] = {2, 3, 0, 1};
+    } put[] = {
+        {"hourly", "crs-b", SLOT + 5}, {"hourly", "crs-a", SLOT + 9},
+        {"nightly", "crs-z", SLOT},    {"hourly", "crs-a", SLOT + 5},
+        {"daily", "crs-c", SLOT + 5},  {"nightly", "crs-a", SLOT + 7},
+    };
+    static const size_t order[] = {2, 4, 3, 0, 5, 1};
     struct shelf *shelf = *state;
     assert_int_equal(shelf_open(shelf), 0);
-    for (size_t i = 0; i < COUNT(put); i++)
-        assert_int_equal(shelf_end(shelf, put[i].instance, put[i].slot, LEDGER_SUBMITTED), 0);
+    for (size_t i = 0; i < COUNT(put); i++) {
+        const struct ledger_entry entry = {
+            .kind = LEDGER_ENDED,
+            .schedule = put[i].schedule,
+            .instance = put[i].instance,
+            .region = "ap-guangzhou",
+            .slot = wall_from_seconds(put[i].slot),
+            .attempt = 1,
+            .result = LEDGER_SUBMITTED,
+            .task_id = 1,
+            .code = "",
+            .message = "",
+            .request_id = "",
+            .at = wall_from_seconds(SLOT + 60),
+        };
+        assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
+    }
     assert_true(shelf_wait_idle(shelf, 10000));
     struct seen seen = unfinished(shelf);
     assert_int_equal(seen.count, COUNT(put));
     for (size_t i = 0; i < COUNT(put); i++) {
+        assert_string_equal(seen.schedules[i], put[order[i]].schedule);
         assert_string_equal(seen.ids[i], put[order[i]].instance);
         assert_int_equal(seen.rows[i].slot.us, wall_from_seconds(put[order[i]].slot).us);
         assert_int_equal(seen.rows[i].state, LEDGER_STATE_ENDED);
