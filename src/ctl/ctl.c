@@ -135,17 +135,24 @@ static int take_option(struct ctl *ctl, int argc, char **argv, int *at,
             option = &options[i];
     if (option == NULL)
         return refuse_option(ctl, word, options, count);
-    if (option->value == NULL) {
+    if (option->given != NULL) {
         if (inlined != NULL)
             return ctl_complain_usage(ctl, "%s takes no argument", option->name);
         *option->given = true;
         return CTL_GO_ON;
     }
-    if (*option->value != NULL)
+    if (option->value != NULL && *option->value != NULL)
         return ctl_complain_usage(ctl, "%s is given twice", option->name);
     if (inlined == NULL && *at + 1 == argc)
         return ctl_complain_usage(ctl, "%s needs an argument", option->name);
-    *option->value = inlined != NULL ? inlined : argv[++*at];
+    const char *argument = inlined != NULL ? inlined : argv[++*at];
+    if (option->value != NULL)
+        *option->value = argument;
+    else if (option->values->count < CTL_VALUES_MAX)
+        option->values->items[option->values->count++] = argument;
+    else
+        return ctl_complain_usage(ctl, "%s is given more than %d times", option->name,
+                                  CTL_VALUES_MAX);
     return CTL_GO_ON;
 }
 
@@ -183,8 +190,9 @@ static void print_usage(FILE *to, const struct ctl_program *program)
                       "       crsbackupctl VERB --help\n"
                       "       crsbackupctl --version\n\n");
     for (size_t i = 0; i < program->verb_count; i++)
-        (void)fprintf(to, "  %-8s  %s\n", program->verbs[i]->name, program->verbs[i]->summary);
-    (void)fprintf(to, "\nexit: 0 done, 1 failed, 2 usage, 65 bad data, 69 no daemon answers\n");
+        (void)fprintf(to, "  %-9s  %s\n", program->verbs[i]->name, program->verbs[i]->summary);
+    (void)fprintf(
+        to, "\nexit: 0 done, 1 failed or unhealthy, 2 usage, 65 bad data, 69 no daemon answers\n");
 }
 
 static int run_verb(const struct ctl_program *program, struct ctl *ctl, int argc, char **argv)
@@ -199,9 +207,6 @@ static int run_verb(const struct ctl_program *program, struct ctl *ctl, int argc
         if (n < WORDS_MAX)
             words[n++] = program->verbs[i]->name;
     }
-    for (size_t i = 0; i < program->planned_count; i++)
-        if (strcmp(program->planned[i], argv[0]) == 0)
-            return ctl_complain(CTL_USAGE, "the verb '%s' is not supported yet", argv[0]);
     return refuse_word(ctl, "verb", argv[0], words, n);
 }
 

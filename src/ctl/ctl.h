@@ -17,7 +17,8 @@ enum ctl_exit {
     CTL_GO_ON = -1, /* of ctl_parse alone: no reason to exit */
     CTL_DONE = 0,
     CTL_FAILED = 1,
-    CTL_USAGE = 2,
+    CTL_USAGE = 2,      /* of check-age: critical */
+    CTL_UNKNOWN = 3,    /* of check-age alone */
     CTL_BAD_DATA = 65,  /* an argument that is understood and wrong */
     CTL_NO_DAEMON = 69, /* none answers on the socket */
 };
@@ -35,31 +36,49 @@ struct verb {
     int (*run)(struct ctl *ctl, int argc, char **argv); /* the arguments behind the verb */
 };
 
-/* Either takes an argument, which goes to *value, or is a flag, which sets *given. */
+#define CTL_VALUES_MAX 256
+
+/* The arguments of an option that may come again. */
+struct ctl_values {
+    const char *items[CTL_VALUES_MAX];
+    size_t count;
+};
+
+/* Takes an argument, which goes to *value or to *values, or is a flag, which sets *given. */
 struct ctl_option {
     const char *name;   /* "--host", "-c" */
-    const char **value; /* NULL for a flag */
-    bool *given;        /* NULL for an option with an argument */
+    const char **value; /* one of these three is set */
+    bool *given;
+    struct ctl_values *values;
 };
 
 struct ctl_program {
     const struct verb *const *verbs;
     size_t verb_count;
-    const char *const *planned; /* verbs that are not built: refused by name */
-    size_t planned_count;
 };
 
 extern const struct verb verb_check;
+extern const struct verb verb_check_age;
 extern const struct verb verb_explain;
+extern const struct verb verb_health;
+extern const struct verb verb_history;
+extern const struct verb verb_list;
 extern const struct verb verb_next;
+extern const struct verb verb_pause;
+extern const struct verb verb_reload;
+extern const struct verb verb_resume;
+extern const struct verb verb_run;
 extern const struct verb verb_sign;
+extern const struct verb verb_status;
+extern const struct verb verb_why;
 
 int ctl_main(const struct ctl_program *program, int argc, char **argv);
 
 /*
  * Reads "--name VALUE", "--name=VALUE", flags and operands in any order; "--" ends the options,
- * "-" alone is an operand. --help and --json are every verb's. An option may come once. Operands go
- * to `ret_operands`, NULL where fewer than operand_max came; more are refused.
+ * "-" alone is an operand. --help and --json are every verb's. An option may come once, but for
+ * those with `values`. Operands go to `ret_operands`, NULL where fewer than operand_max came; more
+ * are refused.
  *
  * Returns CTL_GO_ON, or the exit code after the help (CTL_DONE) or a complaint (CTL_USAGE).
  */

@@ -2,14 +2,9 @@
 #include "ctl/ctl.h"
 
 static const struct verb *const verbs[] = {
-    &verb_check,
-    &verb_explain,
-    &verb_next,
-    &verb_sign,
-};
-
-static const char *const planned[] = {
-    "status", "list", "history", "why", "run", "pause", "resume", "reload", "health",
+    &verb_status, &verb_list,   &verb_history, &verb_why,    &verb_run,
+    &verb_pause,  &verb_resume, &verb_reload,  &verb_health, &verb_check_age,
+    &verb_next,   &verb_check,  &verb_explain, &verb_sign,
 };
 
 int main(int argc, char **argv)
@@ -17,8 +12,6 @@ int main(int argc, char **argv)
     const struct ctl_program program = {
         .verbs = verbs,
         .verb_count = sizeof verbs / sizeof verbs[0],
-        .planned = planned,
-        .planned_count = sizeof planned / sizeof planned[0],
     };
     return ctl_main(&program, argc, argv);
 }

@@ -22,7 +22,38 @@ struct screen screen_of(FILE *stream)
         return screen;
     screen.terminal = true;
     screen.colour = colour_is_wanted();
-    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
         screen.width = size.ws_col < SCREEN_WIDTH_MAX ? size.ws_col : SCREEN_WIDTH_MAX;
+        screen.height = size.ws_row;
+    }
     return screen;
+}
+
+const char *screen_begin(const struct screen *screen, enum screen_look look)
+{
+    static const char *const codes[] = {
+        [LOOK_PLAIN] = "",         [LOOK_GOOD] = "\033[32m", [LOOK_WARNING] = "\033[33m",
+        [LOOK_BAD] = "\033[1;31m", [LOOK_DIM] = "\033[2m",   [LOOK_HEAD] = "\033[1m",
+    };
+    return screen->colour ? codes[look] : "";
+}
+
+const char *screen_end(const struct screen *screen, enum screen_look look)
+{
+    return screen->colour && look != LOOK_PLAIN ? "\033[0m" : "";
+}
+
+enum screen_look screen_look_of_outcome(const char *outcome)
+{
+    static const struct {
+        const char *outcome;
+        enum screen_look look;
+    } known[] = {
+        {"succeeded", LOOK_GOOD}, {"failed", LOOK_BAD},     {"unknown", LOOK_BAD},
+        {"stuck", LOOK_BAD},      {"missed", LOOK_WARNING}, {"skipped", LOOK_WARNING},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(outcome, known[i].outcome) == 0)
+            return known[i].look;
+    return LOOK_PLAIN;
 }

@@ -245,8 +245,9 @@ static int check(struct ctl *ctl, int argc, char **argv)
     const char *from = NULL;
     const char *hours = NULL;
     const struct wall now = clock_now().wall;
-    const struct ctl_option options[] = {
-        {"-c", &request.path, NULL}, {"--from", &from, NULL}, {"--hours", &hours, NULL}};
+    const struct ctl_option options[] = {{.name = "-c", .value = &request.path},
+                                         {.name = "--from", .value = &from},
+                                         {.name = "--hours", .value = &hours}};
     int exit_code =
         ctl_parse(ctl, argc, argv, options, sizeof options / sizeof options[0], NULL, 0);
     if (exit_code == CTL_GO_ON)

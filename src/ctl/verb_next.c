@@ -322,9 +322,11 @@ static int next(struct ctl *ctl, int argc, char **argv)
 {
     struct request request = {0};
     const struct ctl_option options[] = {
-        {"--cron", &request.cron, NULL}, {"--timezone", &request.timezone, NULL},
-        {"--from", &request.from, NULL}, {"--count", &request.count, NULL},
-        {"-c", &request.path, NULL},
+        {.name = "--cron", .value = &request.cron},
+        {.name = "--timezone", .value = &request.timezone},
+        {.name = "--from", .value = &request.from},
+        {.name = "--count", .value = &request.count},
+        {.name = "-c", .value = &request.path},
     };
     int exit_code = ctl_parse(ctl, argc, argv, options, sizeof options / sizeof options[0],
                               &request.schedule, 1);

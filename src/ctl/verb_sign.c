@@ -224,13 +224,13 @@ static int sign(struct ctl *ctl, int argc, char **argv)
 {
     struct sign_options o = {.host = NULL};
     const struct ctl_option options[] = {
-        {"--host", &o.host, NULL},
-        {"--timestamp", &o.timestamp, NULL},
-        {"--body", &o.body, NULL},
-        {"--service", &o.service, NULL},
-        {"--content-type", &o.content_type, NULL},
-        {"--signed-headers", &o.signed_headers, NULL},
-        {"--action", &o.action, NULL},
+        {.name = "--host", .value = &o.host},
+        {.name = "--timestamp", .value = &o.timestamp},
+        {.name = "--body", .value = &o.body},
+        {.name = "--service", .value = &o.service},
+        {.name = "--content-type", .value = &o.content_type},
+        {.name = "--signed-headers", .value = &o.signed_headers},
+        {.name = "--action", .value = &o.action},
     };
     int exit_code =
         ctl_parse(ctl, argc, argv, options, sizeof options / sizeof options[0], NULL, 0);
