@@ -53,10 +53,12 @@ static void read_result(struct json_value row, struct line *line)
 {
     struct json_value last = answer_member(row, "last");
     struct text t = text_over(line->result, sizeof line->result);
-    bool failed = answer_number(last, "failed") > 0 || answer_number(last, "unknown") > 0;
+    bool failed = answer_number(last, "failed") > 0 || answer_number(last, "unknown") > 0
+                  || answer_number(last, "stuck") > 0;
     bool left_out = answer_number(last, "missed") > 0 || answer_number(last, "skipped") > 0;
     add_count(&t, last, "failed", "failed");
     add_count(&t, last, "unknown", "unknown");
+    add_count(&t, last, "stuck", "stuck");
     add_count(&t, last, "missed", "missed");
     add_count(&t, last, "skipped", "skipped");
     add_count(&t, last, "open", "to send");
