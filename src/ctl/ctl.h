@@ -63,6 +63,7 @@ extern const struct verb verb_explain;
 extern const struct verb verb_health;
 extern const struct verb verb_history;
 extern const struct verb verb_list;
+extern const struct verb verb_names;
 extern const struct verb verb_next;
 extern const struct verb verb_pause;
 extern const struct verb verb_reload;
