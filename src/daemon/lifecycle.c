@@ -4,11 +4,13 @@
 #include "daemon/announce.h"
 #include "daemon/console.h"
 #include "daemon/loop.h"
+#include "daemon/metrics.h"
 #include "daemon/reload.h"
 #include "daemon/restore.h"
 #include "ports/chance_system.h"
 #include "ports/clock_system.h"
 #include "ports/config_system.h"
+#include "ports/metrics_http.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -99,6 +101,8 @@ static void close_ports(struct daemon *daemon)
     credentials_close(daemon->credentials);
     console_close(daemon->console);
     restore_close(daemon->restore);
+    metrics_http_close(daemon->metrics);
+    daemon->metrics = NULL;
     if (daemon->http != NULL)
         http_curl_close(daemon->http, on_closed, daemon);
     if (daemon->ledger != NULL)
@@ -266,6 +270,8 @@ int daemon_start(struct daemon *daemon, struct errtext *err)
     r = open_ports(daemon, err);
     if (r == 0)
         r = create_engine(daemon, err);
+    if (r == 0)
+        r = metrics_open(daemon, daemon->config, &daemon->metrics, err);
     if (r < 0) {
         daemon_say_failure(daemon, "start_failed", err->text);
         return r;

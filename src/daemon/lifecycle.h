@@ -2,9 +2,9 @@
  * The daemon's life: start, turns, reload, drain, stop. It wires the ports to the engine and holds
  * no policy.
  *
- *   start    configuration -> log -> keys -> loop -> transport -> ledger -> engine -> ready
- *   reload   the new file is read whole; a bad one changes nothing and is logged
- *   drain    no new request; what is in flight is waited for; then everything is closed
+ *   start    configuration -> log -> keys -> loop -> transport -> ledger -> engine -> metrics ->
+ * ready reload   the new file is read whole; a bad one changes nothing and is logged drain    no
+ * new request; what is in flight is waited for; then everything is closed
  */
 #pragma once
 
@@ -22,6 +22,7 @@
 struct loop;
 struct console;
 struct restore;
+struct metrics_http;
 
 /* The last reload. */
 struct reload {
@@ -46,6 +47,7 @@ struct daemon {
     struct engine *engine;
     struct console *console; /* NULL: there is no socket */
     struct restore *restore;
+    struct metrics_http *metrics; /* NULL: off */
     struct wall started_at;
     struct wall loaded_at; /* the present configuration */
     struct reload reload;

@@ -5,8 +5,10 @@
 #include "daemon/reload.h"
 
 #include "daemon/announce.h"
+#include "daemon/metrics.h"
 #include "ports/clock_system.h"
 #include "ports/config_system.h"
+#include "ports/metrics_http.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -45,18 +47,35 @@ static void say_problem(void *context, const char *line)
         say_refused(lines->daemon, line);
 }
 
-/* All of the new file or nothing of it. */
-static int take_config(struct daemon *daemon, struct config *config, struct errtext *err)
+static int take_into_engine(struct daemon *daemon, struct config *config, struct errtext *err)
 {
     struct http_options options = daemon_http_options_of(config);
     int r = http_curl_reload(daemon->http, &options, err);
     if (r < 0)
         return r;
     r = engine_reload(daemon->engine, config, clock_now());
+    if (r == 0)
+        return 0;
+    options = daemon_http_options_of(daemon->config);
+    (void)!http_curl_reload(daemon->http, &options, NULL);
+    return errtext_set(err, r, "out of memory");
+}
+
+/* All of the new file or nothing of it. */
+static int take_config(struct daemon *daemon, struct config *config, struct errtext *err)
+{
+    bool stay = metrics_stay(daemon->config, config);
+    struct metrics_http *metrics = NULL;
+    int r = stay ? 0 : metrics_open(daemon, config, &metrics, err);
+    if (r == 0)
+        r = take_into_engine(daemon, config, err);
     if (r < 0) {
-        options = daemon_http_options_of(daemon->config);
-        (void)!http_curl_reload(daemon->http, &options, NULL);
-        return errtext_set(err, r, "out of memory");
+        metrics_http_close(metrics);
+        return r;
+    }
+    if (!stay) {
+        metrics_http_close(daemon->metrics);
+        daemon->metrics = metrics;
     }
     if (strcmp(config->state_dir, daemon->config->state_dir) != 0)
         daemon_say_warning(daemon, "state_dir changes with the next start, not with a reload");

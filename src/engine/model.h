@@ -148,6 +148,7 @@ struct config {
     int32_t max_in_flight;
     int64_t settle_us; /* after a lost answer the cloud's lists may lag by as much */
     const char *state_dir;
+    const char *metrics_listen; /* IPV4:PORT or [IPV6]:PORT; NULL: off */
     int64_t ledger_keep_us;
     const char *control_socket;
     bool control_given; /* by the file; else it is a default, and nobody insists on it */

@@ -33,6 +33,7 @@ enum rule_kind {
     RULE_PROXY,    /* the same, a URL of a proxy */
     RULE_ENDPOINT, /* the same, as model_endpoint_url() takes it */
     RULE_URL,      /* the same, a URL as model_endpoint_url() takes one; stored with its "/" */
+    RULE_LISTEN,   /* the same, as listen_address_parse() takes it; others than this host: warned */
     RULE_LANGUAGE, /* the same, one of `words` */
     RULE_WHOLE,    /* an int32_t from `least` to `most` */
     RULE_DURATION, /* an int64_t of microseconds from `least` to `most` */

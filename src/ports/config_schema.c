@@ -130,6 +130,11 @@ static const struct rule control_rules[] = {
 };
 static const struct section control = {"control.", "control", control_rules, COUNT(control_rules)};
 
+static const struct rule metrics_rules[] = {
+    {.key = "listen", .kind = RULE_LISTEN, IN_CONFIG(metrics_listen)},
+};
+static const struct section metrics = {"metrics.", "metrics", metrics_rules, COUNT(metrics_rules)};
+
 static const struct word languages[] = {
     {"en-US", 0, false},
     {"zh-CN", 0, false},
@@ -150,7 +155,7 @@ static const struct rule file_rules[] = {
     {.key = "log", .kind = RULE_SECTION, .section = &log_section},
     {.key = "ledger", .kind = RULE_SECTION, .section = &ledger},
     {.key = "control", .kind = RULE_SECTION, .section = &control},
-    {.key = "metrics", .kind = RULE_PLANNED},
+    {.key = "metrics", .kind = RULE_SECTION, .section = &metrics},
 };
 const struct section section_file = {"", "the file", file_rules, COUNT(file_rules)};
 

@@ -3,6 +3,7 @@
  * without quotes can be a number, a boolean or null; yes, no, on and off are texts.
  */
 #include "ports/config_reader.h"
+#include "ports/listen_address.h"
 
 #include <errno.h>
 #include <string.h>
@@ -301,6 +302,21 @@ static bool socket_is_right(struct reader *r, const char *what, const struct tre
     return false;
 }
 
+/* An address that others can reach is warned of. */
+static bool listen_is_right(struct reader *r, const char *what, const struct tree_node *node,
+                            struct errtext *why)
+{
+    struct listen_address address;
+    if (listen_address_parse(node->text, &address, why) < 0)
+        return false;
+    if (!listen_address_is_loopback(&address))
+        report_warning(r, node,
+                       "%s %s can be reached from other hosts, and asks nobody who they are; see "
+                       "that a firewall lets none but your monitoring in",
+                       what, node->text);
+    return true;
+}
+
 static bool text_is_right(struct reader *r, const char *what, const struct rule *rule,
                           const struct tree_node *node)
 {
@@ -338,6 +354,8 @@ static bool text_is_right(struct reader *r, const char *what, const struct rule 
         fault = why.text;
     if (rule->kind == RULE_PROXY)
         fault = proxy_fault(node->text);
+    if (rule->kind == RULE_LISTEN && !listen_is_right(r, what, node, &why))
+        fault = why.text;
     if (fault == NULL)
         return true;
     report_error(r, node, rule->kind == RULE_PROXY ? "%s %s" : "%s: %s", what, fault);
@@ -416,6 +434,7 @@ bool value_read(struct reader *r, const struct section *section, const struct ru
     case RULE_PROXY:
     case RULE_ENDPOINT:
     case RULE_URL:
+    case RULE_LISTEN:
         return read_text(r, what, rule, node, place);
     case RULE_CALLER:
         break;

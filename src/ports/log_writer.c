@@ -22,6 +22,7 @@ struct log_writer {
     size_t first;
     size_t count;
     uint64_t lost; /* after what is kept */
+    uint64_t lost_ever;
 };
 
 /* ---- the sink ---- */
@@ -75,8 +76,10 @@ static void keep(struct log_writer *writer, const struct event *event)
         if (push(writer, &said))
             writer->lost = 0;
     }
-    if (writer->lost > 0 || !push(writer, event))
+    if (writer->lost > 0 || !push(writer, event)) {
         writer->lost++;
+        writer->lost_ever++;
+    }
 }
 
 static void drop_first(struct log_writer *writer)
@@ -119,6 +122,11 @@ static void write_event(void *context, const struct event *event)
 struct journal log_writer_journal(struct log_writer *writer)
 {
     return (struct journal){.context = writer, .write = write_event};
+}
+
+uint64_t log_writer_lost(const struct log_writer *writer)
+{
+    return writer->lost_ever;
 }
 
 void log_writer_filter(struct log_writer *writer, enum event_level level, enum event_format format)

@@ -49,5 +49,8 @@ bool log_writer_put(struct log_writer *writer, const struct event *event);
 /* Tries to write what is kept. Returns how many lines are left: call again within a second. */
 size_t log_writer_flush(struct log_writer *writer);
 
+/* Events that were lost since the start. */
+uint64_t log_writer_lost(const struct log_writer *writer);
+
 /* The engine's journal on top of the writer. */
 struct journal log_writer_journal(struct log_writer *writer);

@@ -326,6 +326,15 @@ static void warnings_do_not_refuse(void **state)
     assert_non_null(strstr(lines, "F:4:11: warning: cron: "));
     assert_int_equal(c->schedules[0].start_within_us, MODEL_START_WITHIN_MAX_US);
     config_unref(c);
+    c = load_good("region: ap-x\nmetrics: {listen: \"[::1]:9746\"}\n" TAIL);
+    assert_string_equal(lines, "");
+    assert_string_equal(c->metrics_listen, "[::1]:9746");
+    config_unref(c);
+    c = load_good("region: ap-x\nmetrics: {listen: 0.0.0.0:80}\n" TAIL);
+    assert_string_equal(lines, "F:2:19: warning: metrics.listen 0.0.0.0:80 can be reached from "
+                               "other hosts, and asks nobody who they are; see that a firewall "
+                               "lets none but your monitoring in\n");
+    config_unref(c);
 }
 
 /* ---- bad files ---- */
@@ -429,11 +438,15 @@ static void keys_that_are_wrong(void **state)
         {"region: ap-x\n\"x\\ny\": 1\n" TAIL,
          "F:2:1: unknown key \"x\\ny\" in the file; known are region, timezone, credentials, "
          "rate_limit, schedules, endpoint, language, proxy, tls, requests, state_dir, log, "
-         "ledger, control\n"},
+         "ledger, control, metrics\n"},
         {"region: ap-x\ncontrol: {sockt: /s}\n" TAIL,
          "F:2:11: unknown key \"sockt\" in control; did you mean socket?\n"},
-        {"region: ap-x\nmetrics: {listen: 127.0.0.1:1}\n" TAIL,
-         "F:2:1: metrics is not supported yet; remove it\n"},
+        {"region: ap-x\nmetrics: {listen: 9746, lissen: x}\n" TAIL,
+         "F:2:19: metrics.listen is a number; to mean a text write \"9746\" in quotes\n"
+         "F:2:25: unknown key \"lissen\" in metrics; did you mean listen?\n"},
+        {"region: ap-x\nmetrics: {listen: \"localhost:9746\"}\n" TAIL,
+         "F:2:19: metrics.listen: the host is an IPv4 or an IPv6 address, not a name; write "
+         "127.0.0.1:9746 or [::1]:9746\n"},
         {"region: ap-x\nledger: {kept: 90d}\n" TAIL,
          "F:2:10: unknown key \"kept\" in ledger; did you mean keep?\n"},
         {"region: ap-x\nlog: {target: journald}\ncredentials: {provider: vault}\n" TAIL,
