@@ -269,8 +269,9 @@ static void look_back(const struct entry *entry, struct wall now, struct plan_du
     struct slot_time latest;
     int64_t count;
     struct wall until = now;
-    if (wall_before(entry->next.at, entry->recorded_first)
-        && !wall_before(until, entry->recorded_first))
+    bool is_cut = wall_before(entry->next.at, entry->recorded_first)
+                  && !wall_before(until, entry->recorded_first);
+    if (is_cut)
         until = wall_add_us(entry->recorded_first, -1); /* what follows is recorded */
     int r = recurrence_latest(&entry->schedule->when, entry->passed, until, PLAN_COUNT_MAX, &latest,
                               &count);
@@ -279,6 +280,10 @@ static void look_back(const struct entry *entry, struct wall now, struct plan_du
     due->slot = latest;
     due->missed = count - 1;
     due->missed_first = entry->next.at;
+    struct slot_time after;
+    due->passed = is_cut
+                  && recurrence_next(&entry->schedule->when, entry->recorded_last, &after) == 0
+                  && !wall_before(now, after.at);
 }
 
 static enum plan_kind kind_of(const struct schedule *schedule, struct wall slot, struct wall now)
@@ -304,6 +309,8 @@ bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan
     if (!wall_before(now, entry->next.at))
         look_back(entry, now, ret);
     ret->kind = kind_of(entry->schedule, ret->slot.at, now);
+    if (ret->passed && ret->kind != PLAN_PAUSED)
+        ret->kind = PLAN_MISSED; /* only the latest is caught up */
     return true;
 }
 

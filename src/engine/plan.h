@@ -70,6 +70,7 @@ struct plan_due {
     struct slot_time slot;
     int64_t missed;           /* slots before it that were passed and will not run */
     struct wall missed_first; /* the first of those; valid where missed > 0 */
+    bool passed; /* so was this one: behind those that are recorded, a later one has come */
 };
 
 /* The next thing to be done at `now` with slots up to `ahead_us` in the future. */

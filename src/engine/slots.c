@@ -92,7 +92,8 @@ static bool handle(struct engine *engine, const struct plan_due *due)
         report_slot_not_run(journal, "backup_skipped", due->schedule, due->slot.at, "paused");
         count_slots(engine, due, 1);
     } else if (due->kind == PLAN_MISSED) {
-        report_slot_not_run(journal, "backup_missed", due->schedule, due->slot.at, "too_late");
+        report_slot_not_run(journal, "backup_missed", due->schedule, due->slot.at,
+                            due->passed ? "passed" : "too_late");
         count_slots(engine, due, 1);
     } else if (due->kind == PLAN_CATCH_UP) {
         report_slot_moved(journal, due->schedule, due->slot.at, "catch_up");

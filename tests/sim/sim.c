@@ -78,6 +78,7 @@ static void run_one(const struct options *options, uint64_t seed, struct figures
     }
 }
 
+/* A line begins with a seed; "n" after it: as --nightly. */
 static int run_file(const struct options *options, struct figures *figures)
 {
     FILE *file = fopen(options->file, "r");
@@ -89,8 +90,10 @@ static int run_file(const struct options *options, struct figures *figures)
     for (int i = 0; i < SEEDS_IN_FILE_MAX && fgets(line, sizeof line, file) != NULL; i++) {
         char *end;
         uint64_t seed = strtoull(line, &end, 10);
+        struct options of_line = *options;
+        of_line.big = options->big || *end == 'n';
         if (end != line)
-            run_one(options, seed, figures);
+            run_one(&of_line, seed, figures);
     }
     (void)fclose(file);
     return 0;

@@ -234,6 +234,30 @@ static void a_record_that_is_wrong_does_not_hold_for_ever(void **state)
     twin_finish(&twin);
 }
 
+/* Passed slots lie before and behind one that is recorded: the latest alone is caught up. */
+static void one_is_caught_up_on_both_sides_of_a_record(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    struct config *config = with("nightly", "1h");
+    config->schedules[0].start_within_us = 6 * HOUR * SECOND;
+    go_astray(&twin, config);
+    twin_run(&twin, (3 * HOUR + 60) * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "event=clock_plausible reason=steady"), 1);
+    int sent = twin.sent_count;
+    twin.now.wall = wall_from_seconds(NOON + YEAR + HOUR + 600);
+    twin_run(&twin, 10 * SECOND);
+    accept_all(&twin);
+    check_once(&twin);
+    assert_int_equal(twin.sent_count, sent + 2);
+    assert_int_equal(twin_count_lines(&twin, "reason=catch_up"), 2); /* with that of going astray */
+    assert_int_equal(twin_count_lines(&twin, "slot=2027-11-01T13:00:00Z reason=catch_up"), 1);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed schedule=nightly "
+                                             "slot=2027-11-01T11:00:00Z instances=2 reason=passed"),
+                     1);
+    twin_finish(&twin);
+}
+
 static void nor_after_a_restart(void **state)
 {
     (void)state;
@@ -315,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_day_back_holds_and_the_day_after_catches_up),
         cmocka_unit_test(an_hour_back_is_believed),
         cmocka_unit_test(a_record_that_is_wrong_does_not_hold_for_ever),
+        cmocka_unit_test(one_is_caught_up_on_both_sides_of_a_record),
         cmocka_unit_test(nor_after_a_restart),
         cmocka_unit_test(runs_of_slots_ahead_do_not_fill_the_lane),
         cmocka_unit_test(a_ledger_that_cannot_say_what_is_ahead_holds_on),
