@@ -8,6 +8,7 @@
  */
 #include "ports/control_socket_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -121,6 +122,7 @@ static int listen_at(const struct sockaddr_un *address, struct socket_file *file
 
 int socket_file_open(const char *path, struct socket_file *ret, struct errtext *err)
 {
+    assert(path != NULL);
     struct sockaddr_un address;
     int r = address_of(path, &address, err);
     if (r < 0)
