@@ -1,7 +1,7 @@
 /*
- * See console.h. Each turn takes up a bounded share of what clients want: a request weighs by its
- * length, a part of an answer as much as a short request. An answer of many rows is made part by
- * part, the next one when the kernel has taken the last; nothing is buffered here but one part.
+ * See console.h. Each turn takes up a bounded share of what clients want, weighed by what it costs
+ * at most. An answer of many rows is made part by part, the next one when the kernel has taken the
+ * last; nothing is buffered here but one part.
  *
  * Failure paths: a request that is no good is answered with an error and the connection goes on; a
  * client that goes away takes its request with it, whatever that was waiting for.
@@ -17,8 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURN_SHARE 8
-#define SHARE_BYTES (16 * 1024) /* of a request */
+#define TURN_SHARE_NS (4 * NS_PER_SECOND / 1000)
 
 #define NO_MEMORY "{\"error\":{\"code\":\"internal\",\"text\":\"out of memory\"}}\n"
 
@@ -27,14 +26,19 @@ struct console {
     struct control_socket *socket;
     struct ask *waiting; /* list of those that wait for a reload */
     uint64_t reloads;    /* what was done when they were looked at last */
+    int64_t share_ns;    /* what is left of this turn's */
     char part[CONTROL_PART_MAX + 1];
 };
 
 static const char *const no_arguments[] = {NULL};
+static const char *const list_arguments[] = {"schedule", "instance", NULL};
+static const char *const age_arguments[] = {"schedule", "instance", "max_age_seconds", NULL};
 
 static const struct verb verbs[] = {
     {"status", false, no_arguments, console_status},
     {"health", false, no_arguments, console_health},
+    {"list", false, list_arguments, console_list},
+    {"check-age", false, age_arguments, console_check_age},
     {"reload", true, no_arguments, console_reload},
 };
 
@@ -53,6 +57,11 @@ static void free_ask(struct ask *ask)
         *link = ask->next_waiting;
     json_finish(&ask->json);
     config_unref(ask->config);
+    names_finish(&ask->ids);
+    free(ask->id_bytes);
+    free(ask->id_seen);
+    free(ask->open_from);
+    free(ask->state);
     free(ask);
 }
 
@@ -69,6 +78,14 @@ void ask_refuse(struct ask *ask, const char *code, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(ask->error_text, sizeof ask->error_text, format, args);
     va_end(args);
+}
+
+bool ask_afford(struct ask *ask, int64_t cost_ns)
+{
+    if (ask->console->share_ns <= 0)
+        return false;
+    ask->console->share_ns -= cost_ns;
+    return true;
 }
 
 void ask_log(struct ask *ask, const char *schedule, int64_t instances)
@@ -140,7 +157,7 @@ static void begin(struct ask *ask)
 
 /* ---- the parts of an answer ---- */
 
-/* Rows up to the part's end. Returns the length; 0: there were none left. */
+/* Rows up to the part's or the turn's end. Returns the length; 0: there were none. */
 static size_t write_rows(struct ask *ask, char *part, size_t size)
 {
     struct json_writer w = json_write_over(part, size - sizeof "]}\n" + 1);
@@ -149,16 +166,21 @@ static size_t write_rows(struct ask *ask, char *part, size_t size)
     json_open(&w, "rows", '[');
     for (;;) {
         const struct json_writer before = w;
-        ask->rows_over = !ask->row(ask, &w);
-        if (ask->rows_over || w.text.cut || ask->error_code != NULL) {
-            json_back(&w, &before);
-            break;
+        const struct ask_place at = ask->at;
+        enum ask_row row = ask->row(ask, &w);
+        ask->rows_over = row == ASK_OVER;
+        if (row == ASK_ROW && !w.text.cut && ask->error_code == NULL) {
+            rows++;
+            continue;
         }
-        ask->next(ask);
-        rows++;
+        if (w.text.cut) {
+            ask->at = at;
+            if (rows == 0)
+                ask_refuse(ask, "internal", "a row is too long");
+        }
+        json_back(&w, &before);
+        break;
     }
-    if (rows == 0 && !ask->rows_over && ask->error_code == NULL)
-        ask_refuse(ask, "internal", "a row is too long");
     if (rows == 0)
         return 0;
     memcpy(part + w.text.length, "]}\n", sizeof "]}\n");
@@ -192,30 +214,37 @@ static size_t write_end(struct ask *ask, char *part, size_t size)
     return w.text.cut ? 0 : w.text.length;
 }
 
+/* The last line of an answer that is not refused by then. */
+static size_t finish_rows(struct ask *ask, char *part, size_t length)
+{
+    size_t end = write_end(ask, part + length, CONTROL_PART_MAX + 1 - length);
+    if (end == 0 && length == 0)
+        ask_refuse(ask, "internal", "the answer is too long");
+    return ask->error_code == NULL ? end : 0;
+}
+
 static void answer(struct ask *ask)
 {
     char *part = ask->console->part;
-    size_t size = CONTROL_PART_MAX + 1;
+    struct control_client *client = ask->client;
     size_t length = 0;
     size_t end = 0;
-    if (ask->error_code == NULL && ask->row != NULL && !ask->rows_over)
-        length = write_rows(ask, part, size);
-    if (ask->error_code == NULL && (ask->row == NULL || ask->rows_over)) {
-        end = write_end(ask, part + length, size - length);
-        if (end == 0 && length == 0)
-            ask_refuse(ask, "internal", "the answer is too long");
-    }
-    bool last = end > 0;
-    if (ask->error_code != NULL && length == 0) {
-        end = write_error(ask, part, size);
-        last = true;
-    }
-    struct control_client *client = ask->client;
-    if (last) {
+    bool rows = ask->row != NULL && !ask->rows_over;
+    (void)ask_afford(ask, ASK_COST_PART_NS);
+    if (ask->error_code == NULL && rows)
+        length = write_rows(ask, part, CONTROL_PART_MAX + 1);
+    if (ask->error_code == NULL && (ask->row == NULL || ask->rows_over))
+        end = finish_rows(ask, part, length);
+    if (ask->error_code != NULL && length == 0)
+        end = write_error(ask, part, CONTROL_PART_MAX + 1);
+    if (end > 0) {
         control_client_keep(client, NULL);
         free_ask(ask);
     }
-    control_client_answer(client, part, length + end, last);
+    if (length + end > 0)
+        control_client_answer(client, part, length + end, end > 0);
+    else
+        control_client_resume(client);
 }
 
 /* ---- turns ---- */
@@ -230,7 +259,11 @@ static struct ask *take_request(struct console *console, struct control_client *
     ask->console = console;
     ask->daemon = console->daemon;
     ask->client = client;
+    ask->only = -1;
     control_client_keep(client, ask);
+    size_t length;
+    (void)control_client_request(client, &length);
+    (void)ask_afford(ask, ASK_COST_REQUEST_NS + (int64_t)length * ASK_COST_BYTE_NS);
     begin(ask);
     return ask;
 }
@@ -258,18 +291,14 @@ bool console_step(struct console *console)
     if (console == NULL)
         return false;
     wake_waiting(console);
-    for (size_t share = TURN_SHARE; share > 0; share--) {
+    console->share_ns = TURN_SHARE_NS;
+    while (console->share_ns > 0) {
         struct control_client *client = control_socket_next(console->socket);
         if (client == NULL)
             return false;
         struct ask *ask = control_client_kept(client);
-        if (ask == NULL) {
-            size_t length;
-            (void)control_client_request(client, &length);
-            size_t more = length / SHARE_BYTES;
-            share -= more < share ? more : share - 1;
+        if (ask == NULL)
             ask = take_request(console, client);
-        }
         if (ask == NULL)
             continue;
         if (ask->waits)

@@ -3,16 +3,18 @@
  *
  *   console.c         the socket, the turn, the parts of an answer
  *   console_args.c    a request's members, checked
+ *   console_walk.c    which schedules and members are meant
  *   console_status.c  status, health, reload
+ *   console_list.c    list, check-age
  *
- * A verb's begin() reads its arguments and either answers at once or sets `row` and `next`, which
- * are then called as often as there is room, over as many turns as it takes, and `end` for the last
- * line.
+ * A verb's begin() reads its arguments and sets `row`, which is then called as often as there is
+ * room, over as many turns as it takes, and `end` for the last line.
  */
 #pragma once
 
 #include "base/json.h"
 #include "base/json_write.h"
+#include "base/names.h"
 #include "daemon/console.h"
 #include "ports/control_socket.h"
 
@@ -20,14 +22,23 @@
 
 struct ask;
 
-/* Writes the row at which the ask stands. False: there is none any more. */
-typedef bool (*ask_row_fn)(struct ask *ask, struct json_writer *w);
+enum ask_row {
+    ASK_ROW,   /* a row was written */
+    ASK_LATER, /* none; the turn's share is used up */
+    ASK_OVER,  /* none is left */
+};
 
-/* Goes on to the row after it. */
-typedef void (*ask_next_fn)(struct ask *ask);
+/* Goes on to the next row and writes it. Only what does not fit is asked for again, by `back`. */
+typedef enum ask_row (*ask_row_fn)(struct ask *ask, struct json_writer *w);
 
-/* The members of the end object. */
+/* The members of the end object. May refuse. */
 typedef void (*ask_end_fn)(struct ask *ask, struct json_writer *w);
+
+/* Where the rows stand. */
+struct ask_place {
+    uint32_t schedule;
+    uint32_t instance;
+};
 
 struct ask {
     struct console *console;
@@ -37,7 +48,6 @@ struct ask {
     struct json json; /* of the request */
     struct json_value args;
     ask_row_fn row;
-    ask_next_fn next;
     ask_end_fn end;
     bool rows_over;
 
@@ -46,9 +56,14 @@ struct ask {
     char error_text[ASK_TEXT_MAX];
 
     struct config *config; /* what rows are made of; one reference, or NULL */
-    uint32_t schedule;     /* where they stand */
-    uint32_t instance;
-    bool waits; /* for a reload, in the console's list */
+    struct ask_place at;
+    int32_t only;           /* the schedule that was named, or -1 */
+    struct names ids;       /* the instances that were named */
+    char *id_bytes;         /* theirs; owned */
+    bool *id_seen;          /* of each, whether a member was found; owned */
+    struct wall *open_from; /* of each schedule, its newest open slot; owned, or NULL */
+    void *state;            /* of the verb's own; owned, freed by free() */
+    bool waits;             /* for a reload, in the console's list */
     struct ask *next_waiting;
 };
 
@@ -64,6 +79,17 @@ struct verb {
 /* The answer is this error, whatever was said before. */
 void ask_refuse(struct ask *ask, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/*
+ * Takes this much of the turn's share; false: it is used up, and the work is for the next turn. The
+ * costs are rough: what a piece of work takes at most on a slow machine.
+ */
+#define ASK_COST_REQUEST_NS 20000
+#define ASK_COST_BYTE_NS 30
+#define ASK_COST_PART_NS 20000
+#define ASK_COST_ROW_NS 2000
+#define ASK_COST_MEMBER_NS 100 /* looked at and passed over */
+bool ask_afford(struct ask *ask, int64_t cost_ns);
+
 /* "operator": what changes something is logged with who wanted it. */
 void ask_log(struct ask *ask, const char *schedule, int64_t instances);
 
@@ -78,7 +104,35 @@ bool ask_check_arguments(struct ask *ask);
 /* NULL in *ret where it is not there. The text lives as long as `buffer`. */
 bool ask_text(struct ask *ask, const char *name, char *buffer, size_t size, const char **ret);
 
+/* "schedule": its number into ask->only. */
+bool ask_schedule(struct ask *ask);
+
+/* "instance": an array of at most `most` ids into ask->ids. */
+bool ask_instances(struct ask *ask, size_t most);
+
+bool ask_bool(struct ask *ask, const char *name, bool *ret);
+/* `ret` stays where it is not there. */
+bool ask_number(struct ask *ask, const char *name, int64_t least, int64_t most, int64_t *ret);
+bool ask_instant(struct ask *ask, const char *name, struct wall *ret);
+
+/* ---- console_walk.c: schedules and members, in order, over as many turns as it takes ---- */
+
+/* The present configuration is walked; a reload meanwhile refuses the rest. */
+void ask_begin_walk(struct ask *ask);
+
+/* Whether the next schedule can be summed up in this turn; ASK_ROW: it is at.schedule. */
+enum ask_row ask_next_schedule(struct ask *ask);
+
+/* The next member that was asked for; ASK_ROW: it is at `at`. */
+enum ask_row ask_next_member(struct ask *ask);
+
+/* An instance that was named and is in no schedule that was walked: refused. */
+void ask_check_seen(struct ask *ask);
+
 /* ---- the verbs ---- */
+
+void console_list(struct ask *ask);
+void console_check_age(struct ask *ask);
 
 void console_status(struct ask *ask);
 void console_health(struct ask *ask);

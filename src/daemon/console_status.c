@@ -3,6 +3,7 @@
 #include "daemon/console_ask.h"
 #include "daemon/loop.h"
 #include "daemon/restore.h"
+#include "engine/members.h"
 #include "engine/view.h"
 #include "ports/clock_system.h"
 #include "version.h"
@@ -10,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LANES_MAX 200 /* that status tells of: some 20 KiB */
 
 /* ---- status ---- */
 
@@ -25,22 +28,19 @@ static void put_last(struct json_writer *w, const struct view_schedule *sums)
     json_close(w, '}');
 }
 
-static bool schedule_row(struct ask *ask, struct json_writer *w)
+static enum ask_row schedule_row(struct ask *ask, struct json_writer *w)
 {
-    if (ask->config != ask->daemon->config) {
-        ask_refuse(ask, "refused", "the configuration was reloaded meanwhile; ask again");
-        return false;
-    }
-    if (ask->schedule == ask->config->schedule_count)
-        return false;
-    const struct schedule *schedule = &ask->config->schedules[ask->schedule];
+    enum ask_row row = ask_next_schedule(ask);
+    if (row != ASK_ROW)
+        return row;
+    const struct schedule *schedule = &ask->config->schedules[ask->at.schedule];
     struct view *view = engine_view(ask->daemon->engine);
-    struct view_schedule sums = view_schedule(view, ask->schedule, clock_now().wall);
+    struct view_schedule sums = view_schedule(view, ask->at.schedule, clock_now().wall);
     json_open(w, NULL, '{');
     json_put_text(w, "name", schedule->name);
     json_put_bool(w, "paused", schedule->paused);
     json_put_number(w, "instances", schedule->instance_count);
-    json_put_instant(w, "next", engine_next_slot_of(ask->daemon->engine, ask->schedule));
+    json_put_instant(w, "next", engine_next_slot_of(ask->daemon->engine, ask->at.schedule));
     put_last(w, &sums);
     if (sums.oldest_good_at.us > 0) {
         json_open(w, "oldest_good", '{');
@@ -53,12 +53,8 @@ static bool schedule_row(struct ask *ask, struct json_writer *w)
         json_put_number(w, "max_age_seconds", sums.max_age_us / US_PER_SECOND);
     json_put_number(w, "overdue", sums.overdue);
     json_close(w, '}');
-    return true;
-}
-
-static void next_schedule(struct ask *ask)
-{
-    ask->schedule++;
+    ask->at.schedule++;
+    return ASK_ROW;
 }
 
 static void put_config(const struct daemon *daemon, struct json_writer *w)
@@ -96,6 +92,23 @@ static void put_ledger(const struct daemon *daemon, struct json_writer *w)
     json_close(w, '}');
 }
 
+static void put_limiter(const struct daemon *daemon, struct json_writer *w)
+{
+    struct lane_now lane;
+    json_open(w, "limiter", '[');
+    for (uint32_t i = 0; i < LANES_MAX && engine_lane_now(daemon->engine, i, &lane); i++) {
+        json_open(w, NULL, '{');
+        json_put_text(w, "host", lane.host);
+        json_put_text(w, "action", lane.action);
+        json_put_thousandths(w, "per_second", lane.per_second_milli);
+        json_put_number(w, "queued", (int64_t)lane.queued);
+        if (lane.is_down)
+            json_put_bool(w, "down", true);
+        json_close(w, '}');
+    }
+    json_close(w, ']');
+}
+
 static void status_end(struct ask *ask, struct json_writer *w)
 {
     const struct daemon *daemon = ask->daemon;
@@ -112,6 +125,7 @@ static void status_end(struct ask *ask, struct json_writer *w)
     json_put_number(w, "watching", (int64_t)status.watched);
     json_put_number(w, "looking_up", (int64_t)status.doubtful);
     json_put_instant(w, "next", status.next_slot);
+    put_limiter(daemon, w);
     put_credentials(daemon, w);
     put_ledger(daemon, w);
     if (!restore_is_over(daemon->restore))
@@ -123,9 +137,8 @@ static void status_end(struct ask *ask, struct json_writer *w)
 
 void console_status(struct ask *ask)
 {
-    ask->config = config_ref(ask->daemon->config);
+    ask_begin_walk(ask);
     ask->row = schedule_row;
-    ask->next = next_schedule;
     ask->end = status_end;
 }
 

@@ -93,3 +93,17 @@ struct ongoing *ongoing_before(const struct ongoings *table, const char *schedul
     }
     return found;
 }
+
+struct ongoing *ongoing_newest(const struct ongoings *table, const char *schedule,
+                               const char *instance)
+{
+    struct ongoing *found = NULL;
+    if (table->size == 0)
+        return NULL;
+    struct ongoing *node = *head_of(table->heads, table->size, schedule, instance);
+    for (; node != NULL; node = node->next)
+        if ((found == NULL || wall_before(found->slot, node->slot))
+            && strcmp(node->instance, instance) == 0 && strcmp(node->schedule, schedule) == 0)
+            found = node;
+    return found;
+}

@@ -35,3 +35,7 @@ void ongoing_remove(struct ongoings *table, struct ongoing *node); /* one not li
 /* One of the same schedule and instance with an earlier slot; watches first; NULL without one. */
 struct ongoing *ongoing_before(const struct ongoings *table, const char *schedule,
                                const char *instance, struct wall slot);
+
+/* Of the same schedule and instance the one of the newest slot; NULL: none. */
+struct ongoing *ongoing_newest(const struct ongoings *table, const char *schedule,
+                               const char *instance);

@@ -18,6 +18,9 @@
 #define GOOD 0x80 /* a bit of outcomes[]: the stamp is of a good backup */
 #define OUTCOME 0x0F
 
+#define GAP_COST_NS 200000
+#define MEMBER_COST_NS 3
+
 struct state {
     uint32_t first; /* its members' first number */
     uint32_t last[VIEW_OUTCOMES];
@@ -393,6 +396,15 @@ struct view_schedule view_schedule(struct view *view, uint32_t schedule, struct 
         ret.oldest_good_at = wall_from_seconds(view->stamps[state->oldest]);
     }
     return ret;
+}
+
+int64_t view_cost_ns(const struct view *view, uint32_t schedule, struct wall now)
+{
+    const struct state *state = &view->states[schedule];
+    int64_t cost = state->max_age_us > 0 ? 0 : GAP_COST_NS;
+    if (!state->fresh || state->second != second_of(now))
+        cost += (int64_t)view->config->schedules[schedule].instance_count * MEMBER_COST_NS;
+    return cost;
 }
 
 struct view_member view_member(struct view *view, uint32_t schedule, uint32_t instance,

@@ -99,3 +99,6 @@ struct view_schedule view_schedule(struct view *view, uint32_t schedule, struct 
  * Some 0.1 ms where the slots fall on every day; kept for the life of the view.
  */
 int64_t view_max_age_us(struct view *view, uint32_t schedule, struct wall now);
+
+/* What view_schedule() of it will take, roughly and at most: most of it is the longest gap. */
+int64_t view_cost_ns(const struct view *view, uint32_t schedule, struct wall now);

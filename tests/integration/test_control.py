@@ -191,6 +191,16 @@ def test_what_became_of_the_last_slot(stand_in):
         assert often["never_good"] == 0 and often["overdue"] == 0
         assert often["max_age_seconds"] == 3 * period // 2 + 3600
         assert yearly["never_good"] == 1 and "last_slot" not in yearly and "oldest_good" not in yearly
+        members, _end = ask(daemon, "list")
+        assert [(m["schedule"], m["instance"]) for m in members] == [
+            ("often", "crs-aaaa0001"), ("often", "crs-bbbb0002"), ("yearly", "crs-aaaa0001")]
+        assert [m.get("last_outcome") for m in members] == ["succeeded", "succeeded", None]
+        assert members[0]["last_slot"] == slot and members[0]["state"] == "idle" and not members[0]["overdue"]
+        age = ask(daemon, "check-age", schedule="often")[1]
+        assert (age["state"], age["checked"], age["overdue"], age["never"]) == ("ok", 2, 0, 0)
+        assert age["oldest"]["at"] == often["oldest_good"]["at"]
+        assert ask(daemon, "check-age")[1]["state"] == "warning"
+        until(lambda: ask(daemon, "check-age", schedule="often", max_age_seconds=1)[1]["state"] == "critical")
         daemon.signal(signal.SIGKILL)
         daemon.end()
         with daemon:
@@ -199,3 +209,33 @@ def test_what_became_of_the_last_slot(stand_in):
             again, _end = ask(daemon, "status")
             assert again[0]["last"] == often["last"] and again[0]["oldest_good"]["at"] == often["oldest_good"]["at"]
             assert again[0]["last_slot"] == slot and daemon.stop() == 0
+
+
+def test_many_members(tmp_path):
+    """A list of thousands comes in parts, whole and in order; a client that reads slowly holds nobody up."""
+    schedules = {f"s{i}": {"cron": "0 0 29 2 *", "instances": [f"crs-{i}x{j}" for j in range(5000)]} for i in range(4)}
+    with Daemon(quiet(schedules), KEYS) as daemon:
+        daemon.wait_for("ready")
+        with Client(path_of(daemon)) as slow:
+            slow.send(b'{"verb":"list"}\n' * 4)
+            members, _end = ask(daemon, "list")
+            assert [m["instance"] for m in members] == [i for s in schedules.values() for i in s["instances"]]
+            for _ in range(4):
+                rows, last = slow.answer()
+                assert len(rows) == 20000 and "end" in last
+        members, _end = ask(daemon, "list", instance=["crs-3x4999", "crs-0x0", "crs-0x0"])
+        assert [m["instance"] for m in members] == ["crs-0x0", "crs-3x4999"]
+        assert len(ask(daemon, "list", schedule="s2", instance=["crs-2x1"])[0]) == 1
+        assert refusal(daemon, "list", schedule="s2", instance=["crs-3x1"])[0] == "not_found"
+        assert refusal(daemon, "list", schedule="s22") == ("not_found", "there is no schedule s22; did you mean s2?")
+        assert refusal(daemon, "list", instance="crs-a")[0] == "usage"
+        assert refusal(daemon, "list", instance=["CRS"])[0] == "usage"
+        assert refusal(daemon, "list", instance=[f"crs-{i}" for i in range(1001)])[0] == "too_large"
+        assert refusal(daemon, "check-age", max_age_seconds=0)[0] == "usage"
+        with Client(path_of(daemon)) as client:  # a reload in the middle of a list ends it
+            client.send({"verb": "list"})
+            daemon.write(quiet())
+            ask(daemon, "reload")
+            _rows, last = client.answer()
+            assert "end" in last or last["error"]["code"] == "refused"
+        assert daemon.stop() == 0
