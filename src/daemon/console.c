@@ -8,6 +8,7 @@
  */
 #include "daemon/announce.h"
 #include "daemon/console_ask.h"
+#include "daemon/console_desk.h"
 #include "daemon/loop.h"
 
 #include <assert.h>
@@ -25,8 +26,9 @@ struct console {
     struct daemon *daemon;
     struct control_socket *socket;
     struct ask *waiting; /* list of those that wait for a reload */
-    uint64_t reloads;    /* what was done when they were looked at last */
-    int64_t share_ns;    /* what is left of this turn's */
+    struct desk *desk;
+    uint64_t reloads; /* what was done when they were looked at last */
+    int64_t share_ns; /* what is left of this turn's */
     char part[CONTROL_PART_MAX + 1];
 };
 
@@ -34,11 +36,20 @@ static const char *const no_arguments[] = {NULL};
 static const char *const list_arguments[] = {"schedule", "instance", NULL};
 static const char *const age_arguments[] = {"schedule", "instance", "max_age_seconds", NULL};
 
+static const char *const history_arguments[] = {
+    "schedule", "instance", "since", "until", "failed", "limit", NULL,
+};
+static const char *const runs_arguments[] = {"slot", "schedule", NULL};
+static const char *const why_arguments[] = {"instance", NULL};
+
 static const struct verb verbs[] = {
     {"status", false, no_arguments, console_status},
     {"health", false, no_arguments, console_health},
     {"list", false, list_arguments, console_list},
     {"check-age", false, age_arguments, console_check_age},
+    {"history", false, history_arguments, console_history},
+    {"runs", false, runs_arguments, console_runs},
+    {"why", false, why_arguments, console_why},
     {"reload", true, no_arguments, console_reload},
 };
 
@@ -55,6 +66,7 @@ static void free_ask(struct ask *ask)
         link = &(*link)->next_waiting;
     if (*link == ask)
         *link = ask->next_waiting;
+    desk_leave(ask->desk, ask->job);
     json_finish(&ask->json);
     config_unref(ask->config);
     names_finish(&ask->ids);
@@ -100,9 +112,23 @@ void ask_log(struct ask *ask, const char *schedule, int64_t instances)
     daemon_write_event(ask->daemon, &e);
 }
 
-void ask_wait_for_reload(struct ask *ask)
+void ask_set_aside(struct ask *ask)
 {
     ask->waits = true;
+}
+
+void ask_go_on(struct ask *ask)
+{
+    bool aside = ask->aside;
+    ask->waits = false;
+    ask->aside = false;
+    if (aside)
+        control_client_resume(ask->client);
+}
+
+void ask_wait_for_reload(struct ask *ask)
+{
+    ask_set_aside(ask);
     ask->next_waiting = ask->console->waiting;
     ask->console->waiting = ask;
 }
@@ -260,6 +286,7 @@ static struct ask *take_request(struct console *console, struct control_client *
     ask->daemon = console->daemon;
     ask->client = client;
     ask->only = -1;
+    ask->desk = console->desk;
     control_client_keep(client, ask);
     size_t length;
     (void)control_client_request(client, &length);
@@ -277,12 +304,11 @@ static void wake_waiting(struct console *console)
     console->reloads = daemon->reload.count;
     for (struct ask *ask; (ask = console->waiting) != NULL;) {
         console->waiting = ask->next_waiting;
-        ask->waits = false;
         if (daemon->draining)
             ask_refuse(ask, "refused", "the daemon is stopping");
         else if (!daemon->reload.ok)
             ask_refuse(ask, "refused", "%s", daemon->reload.text);
-        control_client_resume(ask->client);
+        ask_go_on(ask);
     }
 }
 
@@ -301,6 +327,7 @@ bool console_step(struct console *console)
             ask = take_request(console, client);
         if (ask == NULL)
             continue;
+        ask->aside = ask->waits;
         if (ask->waits)
             control_client_wait(client);
         else
@@ -318,12 +345,18 @@ int console_open(struct daemon *daemon, struct console **ret, struct errtext *er
         return errtext_set(err, -ENOMEM, "out of memory");
     console->daemon = daemon;
     const struct control_calls calls = {.context = console, .dropped = on_dropped};
-    int r = control_socket_open(loop_uv(daemon->loop), daemon->config->control_socket, &calls,
-                                &console->socket, err);
+    int r = desk_create(loop_uv(daemon->loop), daemon->config->state_dir, &console->desk);
+    if (r < 0) {
+        free(console);
+        return errtext_set(err, r, "out of memory");
+    }
+    r = control_socket_open(loop_uv(daemon->loop), daemon->config->control_socket, &calls,
+                            &console->socket, err);
     if (r == 0) {
         *ret = console;
         return 0;
     }
+    desk_destroy(console->desk);
     free(console);
     if (daemon->config->control_given)
         return errtext_prefix(err, r, "control.socket: ");
@@ -336,8 +369,10 @@ int console_open(struct daemon *daemon, struct console **ret, struct errtext *er
 
 void console_close(struct console *console)
 {
-    if (console != NULL)
-        control_socket_close(console->socket);
+    if (console == NULL)
+        return;
+    control_socket_close(console->socket);
+    desk_close(console->desk);
 }
 
 void console_destroy(struct console *console)
@@ -345,5 +380,6 @@ void console_destroy(struct console *console)
     if (console == NULL)
         return;
     control_socket_destroy(console->socket);
+    desk_destroy(console->desk);
     free(console);
 }

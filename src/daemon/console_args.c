@@ -122,7 +122,8 @@ bool ask_instances(struct ask *ask, size_t most)
     size_t used = 0;
     if (json_member(ask->args, "instance", &list) != 0)
         return true;
-    if (json_kind_of(list) != JSON_ARRAY) {
+    bool alone = most == 1 && json_kind_of(list) == JSON_STRING;
+    if (json_kind_of(list) != JSON_ARRAY && !alone) {
         ask_refuse(ask, "usage", "instance must be an array of strings");
         return false;
     }
@@ -132,6 +133,8 @@ bool ask_instances(struct ask *ask, size_t most)
         ask_refuse(ask, "internal", "out of memory");
         return false;
     }
+    if (alone)
+        return add_id(ask, list, most, &used);
     while (json_next(list, &id))
         if (!add_id(ask, id, most, &used))
             return false;

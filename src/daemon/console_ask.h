@@ -6,6 +6,9 @@
  *   console_walk.c    which schedules and members are meant
  *   console_status.c  status, health, reload
  *   console_list.c    list, check-age
+ *   console_desk.c    questions to the ledger, on another thread
+ *   console_history.c history, runs
+ *   console_why.c     why
  *
  * A verb's begin() reads its arguments and sets `row`, which is then called as often as there is
  * room, over as many turns as it takes, and `end` for the last line.
@@ -21,6 +24,8 @@
 #define ASK_TEXT_MAX 512
 
 struct ask;
+struct desk;
+struct desk_job;
 
 enum ask_row {
     ASK_ROW,   /* a row was written */
@@ -63,7 +68,10 @@ struct ask {
     bool *id_seen;          /* of each, whether a member was found; owned */
     struct wall *open_from; /* of each schedule, its newest open slot; owned, or NULL */
     void *state;            /* of the verb's own; owned, freed by free() */
-    bool waits;             /* for a reload, in the console's list */
+    struct desk *desk;
+    struct desk_job *job; /* a question to the ledger; owned, or NULL */
+    bool waits;           /* for a reload, in the console's list; or for its job */
+    bool aside;           /* and its client is out of the socket's queue */
     struct ask *next_waiting;
 };
 
@@ -93,6 +101,10 @@ bool ask_afford(struct ask *ask, int64_t cost_ns);
 /* "operator": what changes something is logged with who wanted it. */
 void ask_log(struct ask *ask, const char *schedule, int64_t instances);
 
+/* It waits, until ask_go_on() is called from another place of the loop's thread. */
+void ask_set_aside(struct ask *ask);
+void ask_go_on(struct ask *ask);
+
 /* It is answered after the next reload has been done or refused. */
 void ask_wait_for_reload(struct ask *ask);
 
@@ -107,7 +119,8 @@ bool ask_text(struct ask *ask, const char *name, char *buffer, size_t size, cons
 /* "schedule": its number into ask->only. */
 bool ask_schedule(struct ask *ask);
 
-/* "instance": an array of at most `most` ids into ask->ids. */
+/* "instance": an array of at most `most` ids into ask->ids; where that is 1 the id alone will do.
+ */
 bool ask_instances(struct ask *ask, size_t most);
 
 bool ask_bool(struct ask *ask, const char *name, bool *ret);
@@ -129,7 +142,22 @@ enum ask_row ask_next_member(struct ask *ask);
 /* An instance that was named and is in no schedule that was walked: refused. */
 void ask_check_seen(struct ask *ask);
 
+/* ---- console_desk.c: an ask whose job is set ---- */
+
+/* A row function: waits for one piece of the job's work. ASK_OVER: it is done, or refused. */
+enum ask_row ask_desk_wait(struct ask *ask, struct json_writer *w);
+
+/* A row function: the rows of one piece after the other. */
+enum ask_row ask_desk_rows(struct ask *ask, struct json_writer *w);
+
+/* The rows of the piece that is done, into an open array. */
+void ask_put_desk_rows(struct ask *ask, struct json_writer *w);
+
 /* ---- the verbs ---- */
+
+void console_history(struct ask *ask);
+void console_runs(struct ask *ask);
+void console_why(struct ask *ask);
 
 void console_list(struct ask *ask);
 void console_check_age(struct ask *ask);

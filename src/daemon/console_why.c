@@ -1,0 +1,177 @@
+/* See console_ask.h: what an instance is doing and why, and what was decided about it. */
+#include "base/text.h"
+#include "daemon/console_ask.h"
+#include "daemon/console_desk.h"
+#include "engine/members.h"
+#include "engine/view.h"
+#include "ports/clock_system.h"
+#include "ports/ledger_decisions.h"
+
+#include <stdlib.h>
+
+#define SCHEDULES_MAX 100 /* of one instance, that are told of */
+#define WORDS_MAX 256
+
+struct why_job {
+    struct desk_job job; /* first */
+    char instance[MODEL_INSTANCE_ID_MAX + 1];
+    unsigned given;
+    bool walked;
+    struct ask_place places[SCHEDULES_MAX]; /* where it is a member */
+    size_t count;
+};
+
+/* ---- decisions, on the pool's thread ---- */
+
+static void give_decision(void *context, const struct ledger_decision *decision)
+{
+    struct why_job *job = context;
+    struct json_writer *w = &job->job.rows;
+    const struct json_writer before = *w;
+    json_open(w, NULL, '{');
+    json_put_instant(w, "at", decision->at);
+    json_put_text(w, "schedule", decision->run->schedule);
+    json_put_instant(w, "slot", decision->run->slot);
+    json_put_text(w, "event", decision->event);
+    json_put_known(w, "code", decision->code);
+    json_put_text(w, "text", decision->text);
+    if (decision->run->attempts > 0)
+        json_put_number(w, "attempt", decision->run->attempts);
+    if (decision->run->task_id != 0)
+        json_put_number(w, "task_id", decision->run->task_id);
+    json_close(w, '}');
+    if (w->text.cut)
+        json_back(w, &before);
+    else
+        job->given++;
+}
+
+static int read_decisions(struct desk_job *desk_job, struct ledger_history *history)
+{
+    struct why_job *job = (struct why_job *)desk_job;
+    int r = ledger_decisions(history, job->instance, give_decision, job);
+    return r == 0 ? LEDGER_HISTORY_DONE : r;
+}
+
+/* ---- what it is doing ---- */
+
+static void say_waiting(struct text *t, const struct member_now *now)
+{
+    char wait[TEXT_DURATION_MAX];
+    if (now->code[0] == '\0') {
+        text_add(t, now->is_recorded ? "waits for its turn at the rate limit"
+                                     : "waits for its turn in the slot");
+        return;
+    }
+    text_addf(t, "attempt %d was told %s; another follows", now->attempt, now->code);
+    if (now->wait_us > US_PER_SECOND)
+        text_addf(t, " in %s",
+                  text_format_duration(now->wait_us / US_PER_SECOND * US_PER_SECOND, wait));
+}
+
+static void say(struct text *t, const struct schedule *schedule, const struct member_now *now)
+{
+    switch (now->state) {
+    case MEMBER_IDLE:
+        text_add(t,
+                 schedule->paused ? "the schedule is paused" : "nothing to do till its next slot");
+        break;
+    case MEMBER_WAITING:
+        say_waiting(t, now);
+        break;
+    case MEMBER_IN_FLIGHT:
+        text_addf(t, "attempt %d is on its way", now->attempt);
+        break;
+    case MEMBER_RUNNING:
+        text_addf(t, "the cloud is making the backup, task %lld", (long long)now->task_id);
+        break;
+    case MEMBER_LOOKING_UP:
+        text_addf(t, "the answer to attempt %d was lost; the cloud is asked what became of it",
+                  now->attempt);
+        break;
+    }
+}
+
+static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_place place,
+                         const struct wall *open_from)
+{
+    char words[WORDS_MAX];
+    struct text t = text_over(words, sizeof words);
+    const struct engine *engine = ask->daemon->engine;
+    const struct schedule *schedule = &ask->config->schedules[place.schedule];
+    const struct instance *instance = &schedule->instances[place.instance];
+    struct view_member member = view_member(engine_view(ask->daemon->engine), place.schedule,
+                                            place.instance, clock_now().wall);
+    struct member_now now = engine_member_now(engine, schedule->name, instance->id,
+                                              open_from[place.schedule], member.slot);
+    bool paused = now.state == MEMBER_IDLE && schedule->paused;
+    say(&t, schedule, &now);
+    json_open(w, NULL, '{');
+    json_put_text(w, "name", schedule->name);
+    json_put_text(w, "state", paused ? "paused" : member_state_name(now.state));
+    json_put_instant(w, "next", engine_next_slot_of(engine, place.schedule));
+    json_put_text(w, "text", words);
+    json_close(w, '}');
+}
+
+/* ---- the verb ---- */
+
+/* Looks for the schedules it is in, over as many turns as it takes; then asks the ledger. */
+static enum ask_row why_row(struct ask *ask, struct json_writer *w)
+{
+    struct why_job *job = (struct why_job *)ask->job;
+    enum ask_row row = ASK_OVER;
+    while (!job->walked && (row = ask_next_member(ask)) == ASK_ROW) {
+        if (job->count < SCHEDULES_MAX)
+            job->places[job->count++] = ask->at;
+        ask->at.instance++;
+    }
+    if (row == ASK_LATER || ask->error_code != NULL)
+        return row;
+    job->walked = true;
+    return ask_desk_rows(ask, w);
+}
+
+static void why_end(struct ask *ask, struct json_writer *w)
+{
+    const struct why_job *job = (const struct why_job *)ask->job;
+    if (job->given == 0)
+        ask_check_seen(ask);
+    if (job->count > 0 && ask->config != ask->daemon->config)
+        ask_refuse(ask, "refused", "the configuration was reloaded meanwhile; ask again");
+    if (ask->error_code != NULL)
+        return;
+    engine_open_slots_by_schedule(ask->daemon->engine, ask->open_from);
+    json_put_text(w, "instance", job->instance);
+    json_open(w, "schedules", '[');
+    for (size_t i = 0; i < job->count; i++)
+        put_schedule(ask, w, job->places[i], ask->open_from);
+    json_close(w, ']');
+}
+
+void console_why(struct ask *ask)
+{
+    struct why_job *job = desk_make(sizeof *job);
+    if (job == NULL) {
+        ask_refuse(ask, "internal", "out of memory");
+        return;
+    }
+    ask->job = &job->job;
+    job->job.work = read_decisions;
+    if (!ask_instances(ask, 1))
+        return;
+    if (ask->ids.count == 0) {
+        ask_refuse(ask, "usage", "why needs an instance");
+        return;
+    }
+    struct text t = text_over(job->instance, sizeof job->instance);
+    text_add(&t, ask->ids.list[0].bytes);
+    ask_begin_walk(ask);
+    ask->open_from = calloc(ask->config->schedule_count + 1U, sizeof *ask->open_from);
+    if (ask->open_from == NULL) {
+        ask_refuse(ask, "internal", "out of memory");
+        return;
+    }
+    ask->row = why_row;
+    ask->end = why_end;
+}
