@@ -302,3 +302,11 @@ int json_int64(struct json_value value, int64_t *ret)
     *ret = number;
     return 0;
 }
+
+int json_double(struct json_value value, double *ret)
+{
+    if (!cJSON_IsNumber(value.item))
+        return -EINVAL;
+    *ret = value.item->valuedouble;
+    return 0;
+}

@@ -97,3 +97,6 @@ int json_add_string(struct json_value value, struct text *t) MUST_CHECK;
  * Outcomes: 0; -EINVAL; -ERANGE beyond 64 bits.
  */
 int json_int64(struct json_value value, int64_t *ret) MUST_CHECK;
+
+/* A number as the nearest double, for showing. Outcomes: 0; -EINVAL where the value is none. */
+int json_double(struct json_value value, double *ret) MUST_CHECK;

@@ -37,6 +37,15 @@ int64_t answer_number(struct json_value object, const char *name)
     return number;
 }
 
+double answer_decimal(struct json_value object, const char *name)
+{
+    struct json_value value = answer_member(object, name);
+    double number = 0;
+    if (value.item == NULL || json_double(value, &number) != 0)
+        return 0;
+    return number;
+}
+
 bool answer_flag(struct json_value object, const char *name)
 {
     struct json_value value = answer_member(object, name);

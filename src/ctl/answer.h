@@ -22,6 +22,7 @@ bool answer_text(struct json_value object, const char *name, char *ret, size_t s
 bool answer_own_text(struct json_value value, char *ret, size_t size);
 
 int64_t answer_number(struct json_value object, const char *name);
+double answer_decimal(struct json_value object, const char *name);
 bool answer_flag(struct json_value object, const char *name);
 bool answer_has(struct json_value object, const char *name);
 

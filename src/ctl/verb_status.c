@@ -238,6 +238,9 @@ static void say_config(struct status *status, struct json_value end)
 
 static void say_work(struct status *status, struct json_value end)
 {
+    if (answer_flag(end, "restoring"))
+        say(status, "", LOOK_WARNING,
+            "the history is still being read: good backups may be missing");
     say(status, "sending", LOOK_PLAIN,
         "%lld in flight, %lld waiting, %lld backups watched, %lld looked for",
         (long long)answer_number(end, "in_flight"), (long long)answer_number(end, "waiting"),
@@ -250,23 +253,13 @@ static void say_limiter(struct status *status, struct json_value end)
     struct json_value limiter = answer_member(end, "limiter");
     char host[MODEL_HOST_MAX];
     char text[64];
-    char when[WHEN_TEXT_MAX];
     while (limiter.item != NULL && json_next(limiter, &row)) {
         (void)answer_text(row, "host", host, sizeof host);
         (void)answer_text(row, "action", text, sizeof text);
-        say(status, "limiter", LOOK_PLAIN, "%s %s: %lld/s, %lld in the last minute, %lld queued",
-            host, text, (long long)answer_number(row, "per_second"),
-            (long long)answer_number(row, "requests_last_minute"),
-            (long long)answer_number(row, "queued"));
-    }
-    struct json_value breakers = answer_member(end, "breakers");
-    row = (struct json_value){NULL, NULL};
-    while (breakers.item != NULL && json_next(breakers, &row)) {
-        struct wall since;
-        (void)answer_text(row, "host", host, sizeof host);
-        (void)answer_instant(row, "since", &since);
-        say(status, "host down", LOOK_BAD, "%s gives no sign of life since %s", host,
-            when_short(since, when));
+        bool down = answer_flag(row, "down");
+        say(status, "limiter", down ? LOOK_BAD : LOOK_PLAIN, "%s %s: %.4g/s, %lld queued%s", host,
+            text, answer_decimal(row, "per_second"), (long long)answer_number(row, "queued"),
+            down ? "; the host gives no sign of life" : "");
     }
 }
 

@@ -479,9 +479,27 @@ static void every_allocation_may_fail(void **state)
     assert_int_equal(errno, ENOMEM);
 }
 
+static void doubles_for_showing(void **state)
+{
+    static const char text[] = "[19.5,20.000,-1e3,7,\"19.5\",true,null]";
+    static const double values[] = {19.5, 20, -1000, 7};
+    struct json json;
+    struct json_value at = {NULL, NULL};
+    (void)state;
+    assert_int_equal(json_read(&json, text, sizeof text - 1, NULL), 0);
+    for (size_t i = 0; json_next(json_root(&json), &at); i++) {
+        double value = -7;
+        bool number = i < COUNT(values);
+        assert_int_equal(json_double(at, &value), number ? 0 : -EINVAL);
+        assert_true(value == (number ? values[i] : -7));
+    }
+    json_finish(&json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(doubles_for_showing),
         cmocka_unit_test(good_and_bad_texts),
         cmocka_unit_test(a_zero_byte_is_a_bad_byte),
         cmocka_unit_test(every_truncation_is_refused),
