@@ -20,9 +20,21 @@
     "nothing was changed; bring a copy back, or move it and its -wal away to begin a new ledger, " \
     "in which every schedule starts afresh and catches nothing up"
 
-int ledger_schema_outcome(sqlite3 *db, int code)
+/* Of a commit that failed SQLite does not keep the system's reason, but the journal's file does. */
+static int cause_of(sqlite3 *db)
 {
     int cause = db == NULL ? 0 : sqlite3_system_errno(db);
+    sqlite3_file *journal = NULL;
+    if (db != NULL && cause == 0
+        && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal) == SQLITE_OK
+        && journal != NULL && journal->pMethods != NULL)
+        (void)journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &cause);
+    return cause;
+}
+
+int ledger_schema_outcome(sqlite3 *db, int code)
+{
+    int cause = cause_of(db);
     switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:

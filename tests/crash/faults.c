@@ -12,6 +12,7 @@
  *            list   nothing happens: each call is told
  *     WHAT   a function's name, or a group: "writes", what changes a file or a socket; "memory",
  *            malloc and its kind
+ *   CRASH_ERRNO=EROFS  what pwrite() fails with, instead of ENOSPC
  *   CRASH_TRACE=FILE   what happened, a line: "N NAME"
  *
  * Calls are counted over all threads from the start of the process, libraries included. A call
@@ -62,6 +63,7 @@ static unsigned last_nth;
 static const char *trace_file;
 static atomic_uint calls;
 static atomic_bool told;
+static bool read_only;
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -105,6 +107,7 @@ __attribute__((constructor)) static void read_orders(void)
     first_nth = (unsigned)strtoul(nth + 1, NULL, 10);
     last_nth = first_nth + (count == NULL ? 1 : (unsigned)strtoul(count + 1, NULL, 10)) - 1;
     trace_file = getenv("CRASH_TRACE");
+    read_only = getenv("CRASH_ERRNO") != NULL && strcmp(getenv("CRASH_ERRNO"), "EROFS") == 0;
     kind = kind_of(order, (size_t)(what - order));
     if (kind == KIND_NONE)
         abort();
@@ -173,7 +176,7 @@ ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t at)
 {
     bool torn = false;
     if (meets(DISK, "pwrite", &torn)) {
-        errno = ENOSPC;
+        errno = read_only ? EROFS : ENOSPC;
         return -1;
     }
     ssize_t n = syscall(SYS_pwrite64, file, bytes, torn ? size / 2 : size, at);
