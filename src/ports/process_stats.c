@@ -5,8 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -33,12 +32,12 @@ static void read_memory(struct process_stats *stats)
     if (length <= 0)
         return;
     line[length] = '\0';
-    int64_t pages;
-    int64_t resident;
-    if (sscanf(line, "%" SCNd64 " %" SCNd64, &pages, &resident) == 2) {
-        stats->virtual_bytes = pages * sysconf(_SC_PAGESIZE);
-        stats->resident_bytes = resident * sysconf(_SC_PAGESIZE);
-    }
+    char *end;
+    long long pages = strtoll(line, &end, 10); /* "SIZE RESIDENT ...", in pages */
+    if (*end != ' ')
+        return;
+    stats->virtual_bytes = pages * sysconf(_SC_PAGESIZE);
+    stats->resident_bytes = strtoll(end, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
 
 struct process_stats process_stats_read(void)

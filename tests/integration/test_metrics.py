@@ -214,6 +214,38 @@ def test_an_address_that_others_reach_is_warned_of(port):
         assert daemon.stop() == 0
 
 
+def test_the_newest_good_backup_is_known_after_a_restart(stand_in, port, tmp_path):
+    cloud = stand_in("--any-instance", "--task-time", "300ms")
+    period, due = soon(60, 2)
+    names = ["crs-kept0001", "crs-kept0002"]
+    schedules = {"often": {"every": f"{period}s", "instances": names, "spread": "1s", "start_within": "20s"},
+                 "yearly": {"cron": "0 0 29 2 *", "instances": [*names, "crs-new"], "paused": True}}
+    config = configuration(cloud, schedules, metrics={"listen": f"127.0.0.1:{port}"})
+
+    def good():
+        metrics = Metrics(port)
+        return {(dict(labels)["schedule"], dict(labels)["instance"]): value for (name, labels), value in metrics.samples.items()
+                if name == "crsbackupd_last_success_timestamp_seconds"}
+
+    with Daemon(config, KEYS, directory=str(tmp_path)) as daemon:
+        daemon.wait_for("backup_succeeded", len(names))
+        before = good()
+        assert all(due <= before["often", name] <= time.time() for name in names)
+        assert all(before["yearly", name] == 0 for name in [*names, "crs-new"])
+        metrics = Metrics(port)
+        assert metrics("crsbackupd_max_age_seconds", schedule="often") == period + 1 + 20 + 3600
+        assert metrics("crsbackupd_schedule_paused", schedule="yearly") == 1
+        assert metrics("crsbackupd_overdue_instances", schedule="often") == 0
+        assert metrics("crsbackupd_never_backed_up_instances", schedule="yearly") == 0
+        assert daemon.stop() == 0
+    with Daemon(config, KEYS, directory=str(tmp_path)) as daemon:
+        daemon.wait_for("ready")
+        eventually(good)  # the ledger is being read
+        assert good() == before
+        assert Metrics(port)("crsbackupd_backups_total", schedule="often", outcome="succeeded") == 0
+        assert daemon.stop() == 0
+
+
 # ---- hostile clients ----
 
 GARBAGE = (
