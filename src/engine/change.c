@@ -35,6 +35,16 @@ static int add_lane(struct engine *engine, const struct host *host, const struct
     return r;
 }
 
+int engine_get_lane(struct engine *engine, const struct host *host, struct lane **ret)
+{
+    int r = 0;
+    if (find_lane(engine, host->url) == NULL)
+        r = add_lane(engine, host, engine->config);
+    if (r == 0)
+        *ret = find_lane(engine, host->url);
+    return r;
+}
+
 int engine_make_lanes(struct engine *engine, const struct config *config)
 {
     struct lane **by_host = calloc(config->host_count + 1U, sizeof *by_host);
@@ -166,6 +176,8 @@ static void drop_removed(struct engine *engine)
             break;
     size_t position = 0;
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;) {
+        if (run->open->forsaken != NULL)
+            continue; /* whatever the file says now: it is only looked for */
         const char *reason = why_not(&filter, run->schedule, run->instance);
         run->dropped = reason;
         if (reason == NULL || !is_unsent(run))
@@ -219,7 +231,8 @@ static void put_back(struct engine *engine)
 {
     size_t position = 0;
     for (struct open_slot *open = engine->open_slots.first; open != NULL; open = open->next)
-        report_slot_interrupted(&engine->ports.journal, open);
+        if (open->forsaken == NULL)
+            report_slot_interrupted(&engine->ports.journal, open);
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;)
         if (is_unsent(run) || run->state == ATTEMPT_DOUBTFUL)
             engine_put_back(engine, run);

@@ -75,6 +75,7 @@ struct run *engine_make_run(struct engine *engine, struct lane *lane, struct ope
     run->open = open;
     run->slot = open->slot;
     run->kind = open->kind;
+    run->dropped = open->forsaken;
     run->due = due;
     run->deadline = wall_add_us(run->due, run->schedule->start_within_us);
     run->state = ATTEMPT_NEW;

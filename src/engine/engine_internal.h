@@ -154,6 +154,9 @@ bool engine_lacks_keys(struct engine *engine, const struct run *run);
 /* Lanes for every host of the config; nothing changed on failure. Outcomes: 0; negative. */
 int engine_make_lanes(struct engine *engine, const struct config *config) MUST_CHECK;
 
+/* The host's lane, made where there is none. Outcomes: 0; negative. */
+int engine_get_lane(struct engine *engine, const struct host *host, struct lane **ret) MUST_CHECK;
+
 /* settle.c */
 
 /* What any answer teaches about its lane and the bucket of its action. */

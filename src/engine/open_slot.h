@@ -19,6 +19,11 @@ struct open_slot {
     struct wall slot;
     enum ledger_kind kind;
     uint64_t members; /* that have not ended */
+    /*
+     * NULL, or why its members are only looked for and never sent ("paused", "removed"): another
+     * may be open for the same slot, and the slot's own entry in the ledger is not its.
+     */
+    const char *forsaken;
     struct carried *carried;
     uint32_t carried_count;
 };

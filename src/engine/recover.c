@@ -3,7 +3,7 @@
  *
  *   a slot that was opened   its members without a decision wait again, as members of the same slot
  *   an attempt without end   it may have started a backup: said as unknown and looked for in the
- *                            cloud; where its slot or instance is gone from the file, only said
+ *                            cloud, also where it is not to be made again (recover_gone.h)
  *   a backup not finished    it is watched again
  *
  * A crash may have kept the slot's entry but not the schedule's horizon, which is written after it:
@@ -13,7 +13,7 @@
  * that was begun, is to be run and has left the file ends as skipped; one that was never begun and
  * has left the file leaves nothing behind; one that is new in the file joins.
  */
-#include "engine/engine_internal.h"
+#include "engine/recover_gone.h"
 
 #include "base/text.h"
 
@@ -25,6 +25,7 @@
 struct found {
     char *schedule; /* owned */
     char *instance;
+    char *region;
     struct wall slot;
     int attempt;
     enum ledger_kind kind;
@@ -54,13 +55,14 @@ static void find(void *context, const struct ledger_row *row)
     }
     struct found found = {.schedule = strdup(row->schedule),
                           .instance = strdup(row->instance),
+                          .region = strdup(row->region),
                           .slot = row->slot,
                           .attempt = row->attempt,
                           .kind = row->kind,
                           .retries = row->retries,
                           .started_at = row->started_at};
     findings->list[findings->count++] = found;
-    if (found.schedule == NULL || found.instance == NULL)
+    if (found.schedule == NULL || found.instance == NULL || found.region == NULL)
         findings->failed = true;
 }
 
@@ -69,6 +71,7 @@ static void findings_finish(struct findings *findings)
     for (size_t i = 0; i < findings->count; i++) {
         free(findings->list[i].schedule);
         free(findings->list[i].instance);
+        free(findings->list[i].region);
     }
     free(findings->list);
 }
@@ -112,6 +115,7 @@ static void give_up_attempt(struct engine *engine, const char *schedule, const c
 
 struct member {
     char *id;
+    char *region;
     enum ledger_state state;
     bool there; /* in the file */
     int attempt;
@@ -141,20 +145,22 @@ static void note_member(void *context, const struct ledger_row *row)
     }
     struct member *member = &members->list[members->count];
     *member = (struct member){.id = strdup(row->instance),
+                              .region = strdup(row->region),
                               .state = row->state,
                               .attempt = row->attempt,
                               .retries = row->retries,
                               .started_at = row->started_at};
-    if (member->id == NULL)
+    members->count++;
+    if (member->id == NULL || member->region == NULL)
         members->failed = true;
-    else
-        members->count++;
 }
 
 static void members_finish(struct members *members)
 {
-    for (size_t i = 0; i < members->count; i++)
+    for (size_t i = 0; i < members->count; i++) {
+        free(members->list[i].region);
         free(members->list[i].id);
+    }
     free(members->list);
 }
 
@@ -181,9 +187,8 @@ static struct member *find_member(const struct members *members, const char *id)
     return NULL;
 }
 
-/* An attempt without an end: it is looked for in the cloud. */
-static int doubt(struct engine *engine, struct open_slot *open, const struct instance *instance,
-                 struct lane *lane, const struct member *member)
+int recover_doubt(struct engine *engine, struct open_slot *open, const struct instance *instance,
+                  struct lane *lane, const struct lost_attempt *lost)
 {
     int64_t delay;
     int r = schedule_delay(engine->digest, open->schedule, instance, &delay);
@@ -193,17 +198,37 @@ static int doubt(struct engine *engine, struct open_slot *open, const struct ins
     if (run == NULL)
         return -ENOMEM;
     open->members++;
-    run->attempt = member->attempt;
-    run->failures = member->retries;
-    run->started_at = member->started_at;
+    run->attempt = lost->attempt;
+    run->failures = lost->retries;
+    run->started_at = lost->started_at;
     struct text code = text_over(run->verdict.code, sizeof run->verdict.code);
     text_add(&code, "Client.Lost");
     struct text message = text_over(run->verdict.message, sizeof run->verdict.message);
     text_add(&message, "the daemon ended before an answer came");
     heap_remove(&engine->deadlines, &run->deadline_node);
     report_unknown_found(&engine->ports.journal, open->schedule->name, instance->id, open->slot,
-                         member->attempt);
+                         lost->attempt);
     engine_doubt(engine, run);
+    return 0;
+}
+
+static int doubt_member(struct engine *engine, struct open_slot *open,
+                        const struct instance *instance, struct lane *lane,
+                        const struct member *member)
+{
+    const struct lost_attempt lost = {
+        .attempt = member->attempt, .retries = member->retries, .started_at = member->started_at};
+    return recover_doubt(engine, open, instance, lane, &lost);
+}
+
+/* It is not to be made again, but may have begun a backup. Outcomes: 0; negative. */
+static int forsake(struct engine *engine, struct gone *gone, const struct schedule *schedule,
+                   const struct lost_attempt *lost, const char *reason)
+{
+    int r = gone_add(gone, engine, schedule, lost, reason);
+    if (r != GONE_NOWHERE)
+        return r;
+    give_up_attempt(engine, lost->schedule, lost->instance, lost->slot, lost->attempt);
     return 0;
 }
 
@@ -227,7 +252,7 @@ static int reopen_group(struct engine *engine, struct open_slot *open, const str
         if (member == NULL || member->state == LEDGER_STATE_AGAIN)
             order[count++] = schedule->order[i];
         else if (member->state == LEDGER_STATE_STARTED)
-            r = doubt(engine, open, instance, lane, member);
+            r = doubt_member(engine, open, instance, lane, member);
     }
     if (r < 0 || count == 0) {
         free(order);
@@ -238,26 +263,38 @@ static int reopen_group(struct engine *engine, struct open_slot *open, const str
 }
 
 /* Members that were begun, are to be run and are no longer in the file. */
-static void drop_gone(struct engine *engine, const struct schedule *schedule, struct wall slot,
-                      const struct members *members)
+static int drop_gone(struct engine *engine, const struct schedule *schedule,
+                     const struct found *slot, const struct members *members, struct gone *gone)
 {
-    for (size_t i = 0; i < members->count; i++) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < members->count; i++) {
         const struct member *member = &members->list[i];
         if (member->state == LEDGER_STATE_ENDED || member->there)
             continue;
         if (member->state == LEDGER_STATE_STARTED) {
-            give_up_attempt(engine, schedule->name, member->id, slot, member->attempt);
+            const struct lost_attempt lost = {.schedule = schedule->name,
+                                              .instance = member->id,
+                                              .region = member->region,
+                                              .slot = slot->slot,
+                                              .kind = slot->kind,
+                                              .attempt = member->attempt,
+                                              .retries = member->retries,
+                                              .started_at = member->started_at};
+            r = forsake(engine, gone, schedule, &lost, "removed");
             continue;
         }
-        const struct instance gone = {.id = member->id, .region = ""};
-        report_not_run(&engine->ports.journal, "backup_skipped", schedule, &gone, slot, "removed");
-        end(engine, schedule->name, member->id, slot, 0, LEDGER_SKIPPED, "removed");
+        const struct instance instance = {.id = member->id, .region = ""};
+        report_not_run(&engine->ports.journal, "backup_skipped", schedule, &instance, slot->slot,
+                       "removed");
+        end(engine, schedule->name, member->id, slot->slot, 0, LEDGER_SKIPPED, "removed");
         engine_count(engine, schedule->name, COUNTERS_SKIPPED, 1);
     }
+    return r;
 }
 
 static int reopen_members(struct engine *engine, const struct schedule *schedule,
-                          const struct found *found, const struct members *members)
+                          const struct found *found, const struct members *members,
+                          struct gone *gone)
 {
     struct open_slot *open = NULL;
     int r = open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, found->kind,
@@ -270,7 +307,9 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
         return r; /* the engine is not made: what was opened goes with it */
     assert(open != NULL);
     open->members--;
-    drop_gone(engine, schedule, found->slot, members);
+    r = drop_gone(engine, schedule, found, members, gone);
+    if (r < 0)
+        return r;
     plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     if (open->members > 0) {
         report_slot_resumed(&engine->ports.journal, open);
@@ -281,7 +320,8 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
     return 0;
 }
 
-static int reopen(struct engine *engine, const struct schedule *schedule, const struct found *found)
+static int reopen(struct engine *engine, const struct schedule *schedule, const struct found *found,
+                  struct gone *gone)
 {
     struct members members = {.list = NULL};
     const struct ledger *ledger = &engine->ports.ledger;
@@ -291,7 +331,7 @@ static int reopen(struct engine *engine, const struct schedule *schedule, const 
     if (r == 0 && members.count > 1)
         qsort(members.list, members.count, sizeof *members.list, compare_members);
     if (r == 0)
-        r = reopen_members(engine, schedule, found, &members);
+        r = reopen_members(engine, schedule, found, &members, gone);
     members_finish(&members);
     return r;
 }
@@ -310,48 +350,52 @@ static int raise_gone(struct engine *engine, const struct found *found)
 }
 
 /* An attempt without an end whose slot has ended: the ledger did not take its end. */
-static int take_up_orphan(struct engine *engine, const struct found *found)
+static int take_up_orphan(struct engine *engine, const struct found *found, struct gone *gone)
 {
     const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
     const struct instance *instance = NULL;
-    if (schedule != NULL && !schedule->paused)
+    const struct lost_attempt lost = {.schedule = found->schedule,
+                                      .instance = found->instance,
+                                      .region = found->region,
+                                      .slot = found->slot,
+                                      .kind = found->kind,
+                                      .attempt = found->attempt,
+                                      .retries = found->retries,
+                                      .started_at = found->started_at};
+    if (schedule != NULL && schedule->paused)
+        return forsake(engine, gone, schedule, &lost, "paused");
+    if (schedule != NULL)
         instance = schedule_find_instance(schedule, found->instance);
-    if (instance == NULL) {
-        give_up_attempt(engine, found->schedule, found->instance, found->slot, found->attempt);
-        return 0;
-    }
+    if (instance == NULL)
+        return forsake(engine, gone, schedule, &lost, "removed");
     struct open_slot *open = engine_find_open(engine, found->schedule, found->slot);
     if (open == NULL
         && open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, found->kind,
                          &open)
                < 0)
         return -ENOMEM; /* the attempt's own entry is all that the next start needs */
-    const struct member member = {.id = found->instance,
-                                  .attempt = found->attempt,
-                                  .retries = found->retries,
-                                  .started_at = found->started_at};
-    return doubt(engine, open, instance, engine->by_host[instance->host], &member);
+    return recover_doubt(engine, open, instance, engine->by_host[instance->host], &lost);
 }
 
-static int take_up(struct engine *engine, const struct found *found, bool *ret_reopened)
+static int take_up(struct engine *engine, const struct found *found, struct gone *gone,
+                   bool *ret_reopened)
 {
-    if (strcmp(found->instance, LEDGER_WHOLE_SLOT) != 0) {
-        return take_up_orphan(engine, found);
-    }
+    if (strcmp(found->instance, LEDGER_WHOLE_SLOT) != 0)
+        return take_up_orphan(engine, found, gone);
     const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
     if (schedule != NULL && !schedule->paused) {
         *ret_reopened = true;
-        return reopen(engine, schedule, found);
+        return reopen(engine, schedule, found, gone);
     }
     int r = 0;
     if (schedule != NULL)
         plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     else
         r = raise_gone(engine, found);
-    const struct schedule gone = {.name = found->schedule};
+    const struct schedule absent = {.name = found->schedule};
     const char *reason = schedule != NULL ? "paused" : "removed";
     report_slot_not_run(&engine->ports.journal, "backup_skipped",
-                        schedule != NULL ? schedule : &gone, found->slot, reason);
+                        schedule != NULL ? schedule : &absent, found->slot, reason);
     end_found(engine, found, LEDGER_SKIPPED, reason);
     return r;
 }
@@ -445,6 +489,7 @@ static int take_up_unfinished(struct engine *engine)
 int engine_recover(struct engine *engine)
 {
     struct findings findings = {.list = NULL};
+    struct gone gone = {.config = NULL};
     const struct ledger *ledger = &engine->ports.ledger;
     int r = ledger->unended(ledger->context, find, &findings);
     if (r == 0 && findings.failed)
@@ -456,9 +501,12 @@ int engine_recover(struct engine *engine)
             && strcmp(slot->schedule, found->schedule) == 0)
             continue;
         bool reopened = false;
-        r = take_up(engine, found, &reopened);
+        r = take_up(engine, found, &gone, &reopened);
         slot = reopened ? found : slot;
     }
+    if (r == 0)
+        r = gone_take_up(&gone, engine);
+    gone_finish(&gone);
     findings_finish(&findings);
     return r < 0 ? r : take_up_unfinished(engine);
 }

@@ -40,7 +40,8 @@ void engine_member_ended(struct engine *engine, struct open_slot *open)
     if (open->members > 0)
         return;
     /* One that is not taken is found by the next start, which ends it. */
-    (void)!open_slot_tell(open, &engine->ports.ledger, LEDGER_ENDED, engine->now.wall);
+    if (open->forsaken == NULL)
+        (void)!open_slot_tell(open, &engine->ports.ledger, LEDGER_ENDED, engine->now.wall);
     open_slot_remove(&engine->open_slots, open);
 }
 

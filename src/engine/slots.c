@@ -162,7 +162,8 @@ struct open_slot *engine_find_open(const struct engine *engine, const char *sche
                                    struct wall slot)
 {
     for (struct open_slot *open = engine->open_slots.first; open != NULL; open = open->next)
-        if (open->slot.us == slot.us && strcmp(open->schedule->name, schedule) == 0)
+        if (open->slot.us == slot.us && open->forsaken == NULL
+            && strcmp(open->schedule->name, schedule) == 0)
             return open;
     return NULL;
 }

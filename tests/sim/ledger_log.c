@@ -100,6 +100,7 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct 
                   .record = whole ? SIZE_MAX : (size_t)(record - sim->oracle.records),
                   .slot = entry->slot,
                   .attempt = entry->attempt,
+                  .host = world_find_region(entry->region),
                   .run_kind = entry->run_kind,
                   .retries = entry->retries,
                   .result = (int)entry->result,
@@ -158,6 +159,8 @@ static void replay(struct sim *sim, const struct ledger_line *line)
     }
     if (r->kept == KEPT_NOTHING)
         r->kept_kind = line->run_kind;
+    if (line->host >= 0)
+        r->kept_host = line->host;
     if (r->kept_retries < line->retries)
         r->kept_retries = line->retries;
     r->kept = line->kind == LINE_STARTED          ? KEPT_STARTED
@@ -243,7 +246,7 @@ static struct ledger_row row_of(const struct record *r, char id[MODEL_INSTANCE_I
     return (struct ledger_row){
         .schedule = world_schedule_name(r->schedule),
         .instance = id,
-        .region = "ap-guangzhou",
+        .region = r->kept_host < 0 ? "" : world_region(r->kept_host),
         .slot = r->slot,
         .attempt = r->kept_attempt,
         .kind = r->kept_kind,

@@ -273,7 +273,7 @@ static void close_record(struct oracle *oracle, struct record *record)
 static void check_reason(struct oracle *oracle, const struct record *r, enum ledger_result result)
 {
     const char *name = world_schedule_name(r->schedule);
-    if (result == LEDGER_SKIPPED && !r->overlaps && oracle_is_member(oracle, r))
+    if (result == LEDGER_SKIPPED && !r->overlaps && !r->forsaken && oracle_is_member(oracle, r))
         oracle_break(oracle, RULE_POLICY, "%s %d: skipped without a reason", name, r->instance);
     if (result == LEDGER_MISSED && r->was_sent && !r->resumed)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: missed after an attempt", name, r->instance);
@@ -376,6 +376,9 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const char *name = world_schedule_name(record->schedule);
+    if (record->forsaken)
+        oracle_break(oracle, RULE_POLICY, "%s %d: sent though its slot was skipped", name,
+                     record->instance);
     if (record->in_flight || record->may_have_acted || record->accepted || record->told_ledger >= 0)
         oracle_break(oracle, RULE_ONCE, "%s %d: sent again%s", name, record->instance,
                      record->accepted ? " after it was accepted" : "");

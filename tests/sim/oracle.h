@@ -126,6 +126,7 @@ struct record {
     int64_t last_task; /* the last of them; 0: none */
     enum kept_state kept;
     int kept_attempt;
+    int kept_host; /* -1: none */
     int kept_retries;
     enum ledger_kind kept_kind;
     int kept_result;
@@ -136,7 +137,7 @@ struct record {
     bool unborn;          /* its slot was opened, but the ledger lost that */
     bool refused;         /* the ledger did not take an entry of it */
     bool must_be_doubted; /* the next start says that it is in doubt */
-    bool must_be_unknown; /* the next start owes it this end */
+    bool forsaken;        /* and it was not in the file: it is looked for and not sent */
     bool must_be_skipped;
     bool must_be_dropped; /* the next start no longer follows it */
 };

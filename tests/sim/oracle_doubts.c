@@ -101,6 +101,7 @@ static void begin_anew(struct oracle *oracle, struct record *r)
     oracle_list(oracle, &oracle->open, r);
     r->told_ledger = r->told_journal = NOT_TOLD;
     r->accepted = false;
+    r->forsaken = false;
     r->may_have_acted = false;
     r->task_id = 0;
     oracle_retime(oracle, r);
@@ -160,7 +161,7 @@ void oracle_check_end(struct oracle *oracle, const struct record *r,
         if (!in_doubt)
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: unknown, but it was not in doubt", name,
                          r->instance);
-        if (!r->must_be_unknown && !may_stop && !has_settled(oracle, r))
+        if (!may_stop && !has_settled(oracle, r))
             oracle_break(oracle, RULE_POLICY, "%s %d: given up before it was looked for", name,
                          r->instance);
         break;

@@ -3,7 +3,7 @@
  * log still has when it is gone; what a start owes follows from it:
  *
  *   begun, not ended        in doubt, and said so; where its slot or instance has left the file,
- *                           it ends as unknown at once
+ *                           it is looked for and not sent again
  *   its attempt did nothing due again, or skipped where it has left the file
  *   nothing                 due again; leaves nothing behind where it has left the file
  *   submitted, not finished followed again; said to be not where it has left the file
@@ -20,6 +20,7 @@ void oracle_forget_kept(struct record *record)
     record->kept = KEPT_NOTHING;
     record->kept_finished = false;
     record->kept_task = 0;
+    record->kept_host = -1;
     record->kept_retries = 0;
     record->kept_started_at = record->kept_ended_at = (struct wall){0};
 }
@@ -57,7 +58,7 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
     r->submitted_wall = r->kept_ended_at;
     r->submitted_at = oracle->clock->now;
     r->overlaps = r->told_doubt = false;
-    r->must_be_unknown = r->must_be_skipped = r->must_be_dropped = r->must_be_doubted = false;
+    r->must_be_skipped = r->must_be_dropped = r->must_be_doubted = r->forsaken = false;
     r->in_flight = false;
     r->waits = false;
     r->durable = 0;
@@ -111,6 +112,7 @@ static struct record *open_again(struct oracle *oracle, int schedule, int instan
     r->kept_finished = was.kept_finished;
     r->kept_task = was.kept_task;
     r->kept_attempt = was.kept_attempt;
+    r->kept_host = was.kept_host;
     r->kept_retries = was.kept_retries;
     r->kept_kind = was.kept_kind;
     r->kind = was.kind;
@@ -135,8 +137,8 @@ static void owe_doubt(struct oracle *oracle, struct record *r)
     else
         oracle_list(oracle, &oracle->open, r);
     r->was_sent = r->resumed = true;
-    r->must_be_unknown = !is_there;
-    r->must_be_doubted = is_there;
+    r->must_be_doubted = true;
+    r->forsaken = !is_there;
     r->may_have_acted = true;
     r->accepted = false;
     r->doubted_at = oracle->clock->now;
@@ -239,7 +241,7 @@ void oracle_check_resumed(struct oracle *oracle)
     oracle->resuming = false;
     for (size_t i = 0; i < oracle->open.count; i++) {
         const struct record *r = &oracle->records[oracle->open.list[i]];
-        if (r->must_be_unknown || r->must_be_skipped || r->must_be_doubted)
+        if (r->must_be_skipped || r->must_be_doubted)
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: a start says nothing of the slot %lld",
                          world_schedule_name(r->schedule), r->instance, (long long)r->slot.us);
     }

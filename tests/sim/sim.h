@@ -64,6 +64,7 @@ struct ledger_line {
     size_t record; /* of one instance; SIZE_MAX: the slot itself */
     struct wall slot;
     int attempt;
+    int host; /* of the entry's region; -1: none */
     enum ledger_kind run_kind;
     int retries;
     int result;

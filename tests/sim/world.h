@@ -161,6 +161,8 @@ bool world_is_calm(const struct world *world);
 const char *world_schedule_name(int schedule);
 void world_instance_id(int instance, char ret[MODEL_INSTANCE_ID_MAX]);
 const char *world_host_url(int host);
+const char *world_region(int host);
+int world_find_region(const char *region); /* its host; -1: none */
 int world_find_host(const char *url);
 const char *world_action_name(enum cloud_action action);
 int world_find_action(const char *name); /* -1: none */

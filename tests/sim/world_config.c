@@ -7,9 +7,10 @@
 
 static const char *const schedule_names[WORLD_SCHEDULES_MAX] = {"alpha", "beta",  "gamma",
                                                                 "delta", "omega", "zeta"};
-static const char *const urls[WORLD_HOSTS_MAX] = {"https://redis.tencentcloudapi.com/",
-                                                  "https://redis.ap-east.tencentcloudapi.com/",
-                                                  "https://127.0.0.1:8443/"};
+static const char *const regions[WORLD_HOSTS_MAX] = {"ap-guangzhou", "ap-east", "ap-shanghai-fsi"};
+static const char *const urls[WORLD_HOSTS_MAX] = {
+    "https://redis.ap-guangzhou.tencentcloudapi.com/", "https://redis.ap-east.tencentcloudapi.com/",
+    "https://redis.ap-shanghai-fsi.tencentcloudapi.com/"};
 
 const char *world_schedule_name(int schedule)
 {
@@ -19,6 +20,19 @@ const char *world_schedule_name(int schedule)
 void world_instance_id(int instance, char ret[MODEL_INSTANCE_ID_MAX])
 {
     (void)snprintf(ret, MODEL_INSTANCE_ID_MAX, "crs-sim%03d", instance);
+}
+
+const char *world_region(int host)
+{
+    return regions[host];
+}
+
+int world_find_region(const char *region)
+{
+    for (int i = 0; i < WORLD_HOSTS_MAX; i++)
+        if (strcmp(regions[i], region) == 0)
+            return i;
+    return -1;
 }
 
 const char *world_host_url(int host)
@@ -85,7 +99,7 @@ static void add_instances(const struct world *world, const struct generation *g,
         world_instance_id(i, id);
         r = config_string(config, id, strlen(id), false, &instance->id);
         assert(r == 0);
-        instance->region = keep(config, "ap-guangzhou");
+        instance->region = keep(config, regions[g->host_of[i]]);
         instance->remark = i % 3 == 0 ? keep(config, "remark \"quoted\"") : "";
         instance->storage_days = i % 4 == 0 ? 30 : 0;
         r = config_add_host(config, urls[g->host_of[i]], &instance->host);
@@ -130,6 +144,7 @@ struct config *world_config(const struct world *world, int generation)
     struct config *config;
     int r = config_create(&config);
     assert(r == 0);
+    config->endpoint = "regional";
     config->per_second = g->per_second;
     config->burst = g->burst;
     config->max_in_flight = g->max_in_flight;

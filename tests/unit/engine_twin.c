@@ -216,7 +216,23 @@ static void give_row(const struct twin_entry *entry, ledger_row_fn each, void *e
     each(each_context, &row);
 }
 
-/* Whole slots before their members, as the contract has it. */
+static bool is_whole(const struct twin_entry *entry)
+{
+    return strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
+}
+
+static bool of_open_slot(const struct twin *twin, const struct twin_entry *member)
+{
+    for (int i = 0; i < twin->log_count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (is_last(twin, i) && is_whole(entry) && entry->kind == LEDGER_STARTED
+            && member->slot.us == entry->slot.us && strcmp(member->schedule, entry->schedule) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whole slots before their members, as the contract has it; then those whose slot has ended. */
 static int unended(void *context, ledger_row_fn each, void *each_context)
 {
     const struct twin *twin = context;
@@ -236,6 +252,12 @@ static int unended(void *context, ledger_row_fn each, void *each_context)
                 && strcmp(member->schedule, entry->schedule) == 0)
                 give_row(member, each, each_context);
         }
+    }
+    for (int i = 0; i < count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (is_last(twin, i) && entry->kind == LEDGER_STARTED && !is_whole(entry)
+            && !of_open_slot(twin, entry))
+            give_row(entry, each, each_context);
     }
     return 0;
 }

@@ -254,6 +254,89 @@ static void a_restart_goes_on_watching(void **state)
     twin_finish(&twin);
 }
 
+/* ---- what is not to be made again ---- */
+
+enum file { FILE_PAUSED, FILE_WITHOUT_INSTANCE, FILE_WITHOUT_SCHEDULE };
+#define FILES (FILE_WITHOUT_SCHEDULE + 1)
+
+static void restart_with(struct twin *twin, enum file file)
+{
+    twin_crash(twin, 0);
+    struct config *config = twin_config();
+    struct schedule *schedule =
+        twin_every(config, file == FILE_WITHOUT_SCHEDULE ? "weekly" : "nightly", "1h");
+    schedule->paused = file == FILE_PAUSED;
+    twin_add(config, schedule, file == FILE_WITHOUT_INSTANCE ? "crs-b" : "crs-a", NULL);
+    twin_start(twin, config);
+}
+
+static void an_attempt_that_was_forsaken(enum file file, bool landed, bool again)
+{
+    static struct twin twin;
+    char tag[64];
+    char backups[512];
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    tag_of(&twin, tag);
+    (void)snprintf(backups, sizeof backups,
+                   "\"TotalCount\":1,\"BackupSet\":[{\"StartTime\":\"2026-11-01 20:00:00\","
+                   "\"InstanceId\":\"crs-a\",\"Remark\":\"%s\",\"Status\":2}]",
+                   tag);
+    restart_with(&twin, file);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_unknown"), 1);
+    if (again) {
+        answer_looks(&twin, NO_TASKS, NO_BACKUPS, 20 * SECOND);
+        restart_with(&twin, file);
+    }
+    answer_looks(&twin, landed ? ONE_TASK : NO_TASKS, landed ? backups : NO_BACKUPS, 90 * SECOND);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_lines(&twin, "task_id=77 found=lookup"), landed ? 1 : 0);
+    assert_int_equal(twin.ended[LEDGER_UNKNOWN], 0);
+    if (landed) {
+        twin_answer(&twin, twin_find(&twin, "DescribeTaskInfo"), "\"Status\":\"succeed\"");
+        assert_int_equal(twin_count_lines(&twin, "event=backup_succeeded"), 1);
+    } else {
+        assert_int_equal(twin_count_lines(&twin, file == FILE_PAUSED
+                                                     ? "instance=crs-a region=ap-guangzhou "
+                                                       "slot=2026-11-01T12:00:00Z reason=paused"
+                                                     : "instance=crs-a region=ap-guangzhou "
+                                                       "slot=2026-11-01T12:00:00Z reason=removed"),
+                         1);
+    }
+    restart_with(&twin, file); /* it is over for good; crs-b had joined the slot */
+    assert_int_equal(
+        twin_count_lines(&twin, "event=backup_unknown schedule=nightly instance=crs-a"),
+        again ? 2 : 1);
+    assert_int_equal(engine_status(twin.engine).watched, 0);
+    twin_finish(&twin);
+}
+
+static void who_is_not_sent_again_is_looked_for(void **state)
+{
+    (void)state;
+    for (int file = 0; file < FILES; file++)
+        for (int i = 0; i < 4; i++)
+            an_attempt_that_was_forsaken((enum file)file, i % 2 == 0, i / 2 == 1);
+}
+
+/* What a reload brings back while it is looked for is not sent again: its slot was skipped. */
+static void a_forsaken_attempt_stays_so(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    restart_with(&twin, FILE_PAUSED);
+    answer_looks(&twin, NO_TASKS, NO_BACKUPS, 10 * SECOND);
+    struct config *config = twin_config();
+    twin_add(config, twin_every(config, "nightly", "1h"), "crs-a", NULL);
+    twin_reload(&twin, config);
+    answer_looks(&twin, NO_TASKS, NO_BACKUPS, 90 * SECOND);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
+    assert_int_equal(twin.ended[LEDGER_SKIPPED], 1);
+    twin_run(&twin, 3600 * SECOND);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
+    twin_finish(&twin);
+}
+
 static void a_backup_that_does_not_end_is_stuck(void **state)
 {
     (void)state;
@@ -347,6 +430,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_told_is_held_or_sent),
         cmocka_unit_test(a_crash_leaves_a_doubt),
         cmocka_unit_test(a_failed_task_is_tried_again_as_often_as_allowed),
+        cmocka_unit_test(who_is_not_sent_again_is_looked_for),
+        cmocka_unit_test(a_forsaken_attempt_stays_so),
         cmocka_unit_test(a_restart_knows_how_many_tasks_failed),
         cmocka_unit_test(a_restart_goes_on_watching),
         cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
