@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define GAP 2
-#define CUT_LEAST 16 /* a column that is cut keeps so much, if others can go instead */
+#define CUT_LEAST 32 /* a column that is cut keeps so much, if others can go instead */
 
 struct table {
     const struct table_column *columns;

@@ -70,10 +70,10 @@ static void add_worst(struct text *t, struct json_value end)
         (void)answer_text(row, "instance", instance, sizeof instance);
         (void)answer_text(row, "schedule", schedule, sizeof schedule);
         text_addf(t, "%s%s in %s ", shown == 0 ? ": " : ", ", instance, schedule);
-        if (answer_has(row, "age_seconds"))
-            text_add(t, when_span(answer_number(row, "age_seconds") * US_PER_SECOND, span));
-        else
+        if (answer_flag(row, "never") || !answer_has(row, "age_seconds"))
             text_add(t, "never");
+        else
+            text_add(t, when_span(answer_number(row, "age_seconds") * US_PER_SECOND, span));
     }
 }
 

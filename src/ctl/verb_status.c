@@ -226,9 +226,11 @@ static void say_config(struct status *status, struct json_value end)
     struct wall at;
     (void)answer_text(config, "file", file, sizeof file);
     (void)answer_instant(config, "loaded", &at);
-    say(status, "file", LOOK_PLAIN, "%s, %lld schedules, %lld instances, loaded %s", file,
-        (long long)answer_number(config, "schedules"),
-        (long long)answer_number(config, "instances"), when_from(at, status->now, when));
+    long long schedules = answer_number(config, "schedules");
+    long long instances = answer_number(config, "instances");
+    say(status, "file", LOOK_PLAIN, "%s, %lld schedule%s, %lld instance%s, loaded %s", file,
+        schedules, schedules == 1 ? "" : "s", instances, instances == 1 ? "" : "s",
+        when_from(at, status->now, when));
     if (reload.item == NULL || answer_flag(reload, "ok"))
         return;
     (void)answer_text(reload, "text", text, sizeof text);
@@ -257,6 +259,9 @@ static void say_limiter(struct status *status, struct json_value end)
         (void)answer_text(row, "host", host, sizeof host);
         (void)answer_text(row, "action", text, sizeof text);
         bool down = answer_flag(row, "down");
+        bool sends = strcmp(text, "ManualBackupInstance") == 0;
+        if (!sends && !down && answer_number(row, "queued") == 0)
+            continue; /* a queue of questions, and nobody asks */
         say(status, "limiter", down ? LOOK_BAD : LOOK_PLAIN, "%s %s: %.4g/s, %lld queued%s", host,
             text, answer_decimal(row, "per_second"), (long long)answer_number(row, "queued"),
             down ? "; the host gives no sign of life" : "");

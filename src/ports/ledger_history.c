@@ -196,6 +196,8 @@ static bool run_of(sqlite3_stmt *s, struct history_run *ret)
     ret->finished = instant_of(s, FINISHED_AT);
     ret->task_id = sqlite3_column_int64(s, TASK_ID);
     copy_line(s, CODE, ret->code, sizeof ret->code);
+    if (ret->outcome == HISTORY_SUCCEEDED)
+        ret->code[0] = '\0'; /* the word for that */
     copy_line(s, MESSAGE, ret->message, sizeof ret->message);
     copy_line(s, REQUEST_ID, ret->request_id, sizeof ret->request_id);
     return true;

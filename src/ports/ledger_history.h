@@ -51,15 +51,15 @@ struct history_run {
     const char *kind; /* "schedule", "catch_up", "operator" */
     struct wall slot;
     enum history_outcome outcome;
-    bool watched;         /* HISTORY_SUBMITTED: its end is being looked for */
-    int attempts;         /* the number of the last one */
-    int retries;          /* tasks of it that failed and were begun anew */
-    struct wall first;    /* when the first attempt was recorded, */
-    struct wall started;  /* the last one, */
-    struct wall ended;    /* the verdict, */
-    struct wall finished; /* and the task's end was seen */
-    int64_t task_id;      /* 0: none */
-    char code[REPLY_CODE_MAX];
+    bool watched;              /* HISTORY_SUBMITTED: its end is being looked for */
+    int attempts;              /* the number of the last one */
+    int retries;               /* tasks of it that failed and were begun anew */
+    struct wall first;         /* when the first attempt was recorded, */
+    struct wall started;       /* the last one, */
+    struct wall ended;         /* the verdict, */
+    struct wall finished;      /* and the task's end was seen */
+    int64_t task_id;           /* 0: none */
+    char code[REPLY_CODE_MAX]; /* of what did not succeed */
     char message[REPLY_MESSAGE_MAX];
     char request_id[REPLY_REQUEST_ID_MAX];
 };

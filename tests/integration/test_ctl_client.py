@@ -306,7 +306,8 @@ STATUS = {
     "draining": False, "config": {"file": "/etc/x.yaml", "loaded": "2026-11-20T00:00:00Z", "schedules": 3, "instances": 6},
     "in_flight": 1, "waiting": 2, "watching": 3, "looking_up": 4, "ledger": {"ok": True}, "log": {"lost": 0},
     "credentials": {"provider": "cvm-role", "until": "2036-01-01T00:00:00Z"},
-    "limiter": [{"host": "h:1", "action": "ManualBackupInstance", "per_second": 19.5, "queued": 5}],
+    "limiter": [{"host": "h:1", "action": "ManualBackupInstance", "per_second": 19.5, "queued": 5},
+                {"host": "h:1", "action": "DescribeTaskInfo", "per_second": 20, "queued": 0}],
 }  # fmt: skip
 
 
@@ -325,7 +326,7 @@ def test_status_is_one_screen(tmp_path):
     assert re.search(r"^and \d+ more", lines[-1])
     table = [line for line in out.splitlines() if "\t" in line]
     assert len(table) == 202 and table[0].startswith("bad\t") and table[-1].startswith("rests\t")
-    assert "limiter     h:1 ManualBackupInstance: 19.5/s, 5 queued\n" in out
+    assert "limiter     h:1 ManualBackupInstance: 19.5/s, 5 queued\n" in out and "DescribeTaskInfo" not in out
     assert "keys        cvm-role, end in " in out
 
 
@@ -375,7 +376,8 @@ def test_why(tmp_path):
 def test_check_age(tmp_path, state, word, expected):
     answer = {"state": state, "checked": 120, "overdue": 1, "never": 2,
               "oldest": {"schedule": "n", "instance": "crs-a", "at": "2026-11-23T19:00:30Z", "age_seconds": 18720},
-              "worst": [{"schedule": "n", "instance": "crs-a", "age_seconds": 18720}, {"schedule": "n", "instance": "crs-b"}]}
+              "worst": [{"schedule": "n", "instance": "crs-a", "age_seconds": 18720},
+                        {"schedule": "n", "instance": "crs-b", "never": True, "age_seconds": 7}]}
     with Server(tmp_path, check_age=end(**answer)) as server:
         assert server.call("check-age") == (
             expected,

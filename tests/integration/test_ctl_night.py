@@ -74,7 +74,7 @@ def test_a_night_that_went_wrong(cloud):
         assert [row[2] for row in operator.rows("history", "--instance", GOOD)] == [GOOD]
         assert operator.rows("history", "--until", slot) == []
         (run,) = operator.json("history", "--instance", GOOD)["runs"]
-        assert (run["outcome"], run["attempts"], run["kind"]) == ("succeeded", 1, "schedule") and run["task_id"] > 0
+        assert (run["outcome"], run["attempts"], run["kind"]) == ("succeeded", 1, "schedule") and run["task_id"] > 0 and "code" not in run
 
         code, lines = operator.screen("history", "--failed", env={"NO_COLOR": ""})
         assert code == 0 and "\x1b[1;31mfailed\x1b[0m" in lines[1] and len(lines) == 3
