@@ -30,7 +30,7 @@ static int refuse(const char *path, int error, struct errtext *err)
 {
     char group[128];
     if (error == EACCES || error == EPERM)
-        return errtext_set(err, CTL_FAILED,
+        return errtext_set(err, CTL_NO_DAEMON,
                            "%s: permission denied: root, the daemon's user and %s may ask; use "
                            "sudo, or join the group",
                            path, group_of(path, group));

@@ -17,8 +17,8 @@ struct place {
 
 /*
  * CTL_GO_ON: *ret_fd is a connected, blocking socket of the caller's. Else an exit code: nobody
- * answers (CTL_NO_DAEMON), this user may not (CTL_FAILED), a wrong path or file (CTL_BAD_DATA); the
- * text names the path and the way out.
+ * answers, or this user may not ask (CTL_NO_DAEMON), a wrong path or file (CTL_BAD_DATA); the text
+ * names the path and the way out.
  */
 int place_connect(const char *socket, const char *config, int64_t timeout_us, struct place *ret,
                   int *ret_fd, struct errtext *err) MUST_CHECK;

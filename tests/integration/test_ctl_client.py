@@ -54,7 +54,7 @@ def test_permission_denied(tmp_path):
         other = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
         done = subprocess.run([program, "status", "--socket", server.path], capture_output=True, text=True, check=False,
                               cwd="/", timeout=30, **other)
-    assert done.returncode == 1
+    assert done.returncode == 69
     assert "permission denied" in done.stderr and "sudo" in done.stderr and "group" in done.stderr
 
 
