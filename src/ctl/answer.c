@@ -5,6 +5,10 @@
 #include "base/text.h"
 #include "ctl/columns.h"
 
+#include <math.h>
+
+#define EXACT_MAX 9007199254740992.0 /* below, a double is a whole number's own */
+
 struct json_value answer_member(struct json_value object, const char *name)
 {
     struct json_value value = {NULL, NULL};
@@ -28,13 +32,17 @@ bool answer_text(struct json_value object, const char *name, char *ret, size_t s
     return answer_own_text(answer_member(object, name), ret, size);
 }
 
+/* json_int64() goes over the whole text for the digits, which a line of many rows would feel. */
 int64_t answer_number(struct json_value object, const char *name)
 {
     struct json_value value = answer_member(object, name);
+    double nearest = 0;
     int64_t number = 0;
-    if (value.item == NULL || json_int64(value, &number) != 0)
+    if (value.item == NULL)
         return 0;
-    return number;
+    if (json_double(value, &nearest) == 0 && fabs(nearest) < EXACT_MAX)
+        return nearest == trunc(nearest) ? (int64_t)nearest : 0;
+    return json_int64(value, &number) == 0 ? number : 0;
 }
 
 double answer_decimal(struct json_value object, const char *name)

@@ -243,7 +243,7 @@ def test_wrong_usage(tmp_path, arguments, code):
 
 RUNS = [
     {"schedule": "nightly", "instance": "crs-5a4py64p", "slot": "2026-11-23T19:00:00Z", "kind": "schedule",
-     "outcome": "failed", "attempts": 3, "task_id": 6954227, "code": "ResourceUnavailable.InstanceUnableToBackup",
+     "outcome": "failed", "attempts": 3, "task_id": 9007199254740993, "code": "ResourceUnavailable.InstanceUnableToBackup",
      "text": "实例正在备份中，请稍后再试"},
     {"schedule": "nightly", "instance": "crs-9xkq2m7d", "slot": "2026-11-23T19:00:00Z", "kind": "operator",
      "outcome": "succeeded", "attempts": 1},
@@ -255,7 +255,7 @@ def test_history_for_programs(tmp_path):
         code, out, err = server.call("history")
         assert code == 0 and "--limit" in err
         assert [line.split("\t") for line in out.splitlines()] == [
-            ["2026-11-23T19:00:00Z", "nightly", "crs-5a4py64p", "schedule", "failed", "3", "6954227",
+            ["2026-11-23T19:00:00Z", "nightly", "crs-5a4py64p", "schedule", "failed", "3", "9007199254740993",
              "ResourceUnavailable.InstanceUnableToBackup: 实例正在备份中，请稍后再试"],
             ["2026-11-23T19:00:00Z", "nightly", "crs-9xkq2m7d", "operator", "succeeded", "1", "", ""]]  # fmt: skip
         code, out, err = server.call("--json", "history")
