@@ -18,9 +18,9 @@
 #include <stdio.h>
 
 #define DIALOGUE_REQUEST_MAX (256 * 1024)
-#define DIALOGUE_LINE_MAX (128 * 1024)          /* the protocol's parts have half of it */
-#define DIALOGUE_ANSWER_MAX (512 * 1024 * 1024) /* bytes of one answer */
-#define DIALOGUE_TIMEOUT_US (10 * US_PER_SECOND)
+#define DIALOGUE_LINE_MAX (128 * 1024)           /* the protocol's parts have half of it */
+#define DIALOGUE_ANSWER_MAX (512 * 1024 * 1024)  /* bytes of one answer */
+#define DIALOGUE_TIMEOUT_US (15 * US_PER_SECOND) /* an order may take the daemon 10 */
 #define DIALOGUE_TIMEOUT_MAX_US (3600 * US_PER_SECOND)
 #define DIALOGUE_PATIENCE 30 /* so many time-outs for a whole answer */
 
@@ -39,7 +39,7 @@ struct dialogue_options {
     "  --socket PATH       where the daemon listens; /run/crsbackupd/control.sock, or\n" \
     "                      what the default file names, where absent\n"                  \
     "  -c FILE             the same, as the daemon's FILE names it\n"                    \
-    "  --timeout DURATION  how long the daemon may be silent; 10s where absent\n"
+    "  --timeout DURATION  how long the daemon may be silent; 15s where absent\n"
 
 struct dialogue;
 
