@@ -43,8 +43,8 @@ static void read_counts(struct progress *progress, struct json_value end)
     progress->bad = answer_number(end, "failed") + answer_number(end, "other");
     progress->ended = progress->succeeded + progress->bad;
     progress->running = answer_number(end, "running");
-    progress->underway =
-        answer_number(end, "open") + answer_number(end, "submitted") + progress->running;
+    progress->underway = answer_number(end, "open") + answer_number(end, "submitted")
+                         + answer_number(end, "slots_open") + progress->running;
     progress->quiet = progress->underway == 0 ? progress->quiet + 1 : 0;
 }
 

@@ -193,6 +193,7 @@ static void runs_end(struct ask *ask, struct json_writer *w)
 {
     const struct runs_job *job = (const struct runs_job *)ask->job;
     const uint64_t *by = job->counts.by;
+    json_put_number(w, "slots_open", (int64_t)job->counts.open_slots);
     json_put_number(w, "open", (int64_t)by[HISTORY_OPEN]);
     json_put_number(w, "submitted", (int64_t)(by[HISTORY_SUBMITTED] - job->counts.watched));
     json_put_number(w, "running", (int64_t)job->counts.watched);

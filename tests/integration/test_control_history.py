@@ -89,7 +89,7 @@ def test_runs_of_a_slot(daemon):
     slot = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(FIRST + (SLOTS - 1) * 60))
     _, end = ask(daemon, "runs", slot=slot)
     assert (end["open"], end["succeeded"], end["failed"], end["other"], end["running"]) == (50, 40, 10, 0, 0)
-    assert len(end["failures"]) == 10 and end["failures"][0] == {
+    assert end["slots_open"] == 0 and len(end["failures"]) == 10 and end["failures"][0] == {
         "schedule": "nightly", "instance": "crs-00000000", "outcome": "failed", "text": "text" * 10}  # fmt: skip
     assert ask(daemon, "runs", slot=slot, schedule="other")[1]["open"] == 0
 

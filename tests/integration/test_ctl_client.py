@@ -442,8 +442,9 @@ def test_run_and_wait_in_vain(tmp_path):
 
 
 def test_run_and_wait_for_what_does_not_come(tmp_path):
-    """Taken out of the file meanwhile, say: nothing is under way any more."""
-    with Server(tmp_path, run=end(**ORDER), runs=counts(succeeded=1)) as server:
+    """Taken out of the file meanwhile, say: nothing is under way any more, and nothing waits for its turn."""
+    waits = [counts(slots_open=1)] * 6  # longer than nothing under way is believed
+    with Server(tmp_path, run=end(**ORDER), runs=[*waits, counts(succeeded=1)]) as server:
         assert server.call("run", "--schedule", "n", "--wait") == (1, "1 of 2 succeeded\n", "")
 
 
