@@ -10,6 +10,7 @@
 #include "daemon/console_ask.h"
 #include "daemon/console_desk.h"
 #include "daemon/loop.h"
+#include "ports/clock_system.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEDGER_LOOK_NS (5 * NS_PER_SECOND / 1000)
 #define TURN_SHARE_NS (4 * NS_PER_SECOND / 1000)
 
 #define NO_MEMORY "{\"error\":{\"code\":\"internal\",\"text\":\"out of memory\"}}\n"
@@ -25,7 +27,7 @@
 struct console {
     struct daemon *daemon;
     struct control_socket *socket;
-    struct ask *waiting; /* list of those that wait for a reload */
+    struct ask *waiting; /* list */
     struct desk *desk;
     uint64_t reloads; /* what was done when they were looked at last */
     int64_t share_ns; /* what is left of this turn's */
@@ -33,6 +35,8 @@ struct console {
 };
 
 static const char *const no_arguments[] = {NULL};
+static const char *const pause_arguments[] = {"schedule", "until", NULL};
+static const char *const resume_arguments[] = {"schedule", NULL};
 static const char *const list_arguments[] = {"schedule", "instance", NULL};
 static const char *const age_arguments[] = {"schedule", "instance", "max_age_seconds", NULL};
 
@@ -51,6 +55,9 @@ static const struct verb verbs[] = {
     {"runs", false, runs_arguments, console_runs},
     {"why", false, why_arguments, console_why},
     {"reload", true, no_arguments, console_reload},
+    {"run", true, list_arguments, console_run},
+    {"pause", true, pause_arguments, console_pause},
+    {"resume", true, resume_arguments, console_resume},
 };
 
 #define VERBS (sizeof verbs / sizeof verbs[0])
@@ -126,11 +133,26 @@ void ask_go_on(struct ask *ask)
         control_client_resume(ask->client);
 }
 
-void ask_wait_for_reload(struct ask *ask)
+static void begin_to_wait(struct ask *ask, enum ask_wait what)
 {
     ask_set_aside(ask);
+    ask->waits_for = what;
     ask->next_waiting = ask->console->waiting;
     ask->console->waiting = ask;
+}
+
+void ask_wait_for_reload(struct ask *ask)
+{
+    begin_to_wait(ask, ASK_WAITS_FOR_RELOAD);
+}
+
+void ask_wait_for_ledger(struct ask *ask)
+{
+    struct ledger_figures figures;
+    ledger_sqlite_read_figures(ask->daemon->ledger, &figures);
+    ask->durable_at = figures.entries + figures.waiting;
+    ask->patience = mono_add_ns(clock_mono(), ASK_PATIENCE_NS);
+    begin_to_wait(ask, ASK_WAITS_FOR_LEDGER);
 }
 
 static const struct verb *find_verb(struct ask *ask)
@@ -259,7 +281,7 @@ static void answer(struct ask *ask)
     (void)ask_afford(ask, ASK_COST_PART_NS);
     if (ask->error_code == NULL && rows)
         length = write_rows(ask, part, CONTROL_PART_MAX + 1);
-    if (ask->error_code == NULL && (ask->row == NULL || ask->rows_over))
+    if (ask->error_code == NULL && !ask->waits && (ask->row == NULL || ask->rows_over))
         end = finish_rows(ask, part, length);
     if (ask->error_code != NULL && length == 0)
         end = write_error(ask, part, CONTROL_PART_MAX + 1);
@@ -295,33 +317,67 @@ static struct ask *take_request(struct console *console, struct control_client *
     return ask;
 }
 
-/* What has waited for a reload goes on. */
-static void wake_waiting(struct console *console)
+/* Whether the wait is over; an error is set where it was in vain. */
+static bool has_waited(struct ask *ask, bool reloaded, const struct ledger_figures *figures,
+                       struct mono now)
 {
-    const struct daemon *daemon = console->daemon;
-    if (console->reloads == daemon->reload.count && !daemon->draining)
-        return;
-    console->reloads = daemon->reload.count;
-    for (struct ask *ask; (ask = console->waiting) != NULL;) {
-        console->waiting = ask->next_waiting;
+    const struct daemon *daemon = ask->daemon;
+    if (ask->waits_for == ASK_WAITS_FOR_RELOAD) {
         if (daemon->draining)
             ask_refuse(ask, "refused", "the daemon is stopping");
-        else if (!daemon->reload.ok)
+        else if (reloaded && !daemon->reload.ok)
             ask_refuse(ask, "refused", "%s", daemon->reload.text);
+        return reloaded || daemon->draining;
+    }
+    if (figures->entries >= ask->durable_at)
+        return true;
+    if (mono_before(now, ask->patience))
+        return false;
+    ask_refuse(ask, "unavailable", "it was taken, but the ledger has not recorded it yet%s%s",
+               daemon->ledger_text[0] != '\0' ? ": " : "", daemon->ledger_text);
+    return true;
+}
+
+static void wake_waiting(struct console *console, struct mono now)
+{
+    const struct daemon *daemon = console->daemon;
+    struct ledger_figures figures = {0};
+    bool reloaded = console->reloads != daemon->reload.count;
+    console->reloads = daemon->reload.count;
+    if (console->waiting == NULL)
+        return;
+    ledger_sqlite_read_figures(daemon->ledger, &figures);
+    for (struct ask **link = &console->waiting; *link != NULL;) {
+        struct ask *ask = *link;
+        if (!has_waited(ask, reloaded, &figures, now)) {
+            link = &ask->next_waiting;
+            continue;
+        }
+        *link = ask->next_waiting;
         ask_go_on(ask);
     }
 }
 
-bool console_step(struct console *console)
+static struct mono next_wake(const struct console *console, struct mono now)
+{
+    if (control_socket_has_next(console->socket))
+        return now;
+    for (const struct ask *ask = console->waiting; ask != NULL; ask = ask->next_waiting)
+        if (ask->waits_for == ASK_WAITS_FOR_LEDGER)
+            return mono_add_ns(now, LEDGER_LOOK_NS);
+    return MONO_NEVER;
+}
+
+struct mono console_step(struct console *console, struct mono now)
 {
     if (console == NULL)
-        return false;
-    wake_waiting(console);
+        return MONO_NEVER;
+    wake_waiting(console, now);
     console->share_ns = TURN_SHARE_NS;
     while (console->share_ns > 0) {
         struct control_client *client = control_socket_next(console->socket);
         if (client == NULL)
-            return false;
+            break;
         struct ask *ask = control_client_kept(client);
         if (ask == NULL)
             ask = take_request(console, client);
@@ -333,7 +389,7 @@ bool console_step(struct console *console)
         else
             answer(ask);
     }
-    return control_socket_has_next(console->socket);
+    return next_wake(console, now);
 }
 
 /* ---- life ---- */

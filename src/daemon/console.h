@@ -15,9 +15,11 @@ struct console;
  */
 int console_open(struct daemon *daemon, struct console **ret, struct errtext *err) MUST_CHECK;
 
-/* Takes up what clients want, as much as fits into one turn; true where more is waiting. NULL: no.
+/*
+ * Takes up what clients want, as much as fits into one turn. Returns when to be called again at the
+ * latest; MONO_NEVER, also for NULL: when something comes.
  */
-bool console_step(struct console *console);
+struct mono console_step(struct console *console, struct mono now);
 
 /* No client is served from now on; the handles are gone when the loop has ended. NULL is fine. */
 void console_close(struct console *console);

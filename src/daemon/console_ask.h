@@ -9,6 +9,7 @@
  *   console_desk.c    questions to the ledger, on another thread
  *   console_history.c history, runs
  *   console_why.c     why
+ *   console_orders.c  run, pause, resume
  *
  * A verb's begin() reads its arguments and sets `row`, which is then called as often as there is
  * room, over as many turns as it takes, and `end` for the last line.
@@ -38,6 +39,11 @@ typedef enum ask_row (*ask_row_fn)(struct ask *ask, struct json_writer *w);
 
 /* The members of the end object. May refuse. */
 typedef void (*ask_end_fn)(struct ask *ask, struct json_writer *w);
+
+enum ask_wait {
+    ASK_WAITS_FOR_RELOAD,
+    ASK_WAITS_FOR_LEDGER, /* till all that it was given is durable */
+};
 
 /* Where the rows stand. */
 struct ask_place {
@@ -69,9 +75,12 @@ struct ask {
     struct wall *open_from; /* of each schedule, its newest open slot; owned, or NULL */
     void *state;            /* of the verb's own; owned, freed by free() */
     struct desk *desk;
-    struct desk_job *job; /* a question to the ledger; owned, or NULL */
-    bool waits;           /* for a reload, in the console's list; or for its job */
-    bool aside;           /* and its client is out of the socket's queue */
+    struct desk_job *job;    /* a question to the ledger; owned, or NULL */
+    bool waits;              /* in the console's list, or for its job */
+    bool aside;              /* and its client is out of the socket's queue */
+    enum ask_wait waits_for; /* in the console's list */
+    uint64_t durable_at;     /* ASK_WAITS_FOR_LEDGER: the ledger's count of entries */
+    struct mono patience;    /* and how long that may take */
     struct ask *next_waiting;
 };
 
@@ -105,8 +114,13 @@ void ask_log(struct ask *ask, const char *schedule, int64_t instances);
 void ask_set_aside(struct ask *ask);
 void ask_go_on(struct ask *ask);
 
-/* It is answered after the next reload has been done or refused. */
+/*
+ * It is answered after the next reload has been done or refused; when the ledger has made all
+ * durable that it has been given so far, or has not within ASK_PATIENCE_NS: then with an error.
+ */
+#define ASK_PATIENCE_NS (10 * NS_PER_SECOND)
 void ask_wait_for_reload(struct ask *ask);
+void ask_wait_for_ledger(struct ask *ask);
 
 /* ---- console_args.c: false or negative: refused ---- */
 
@@ -159,6 +173,9 @@ void console_history(struct ask *ask);
 void console_runs(struct ask *ask);
 void console_why(struct ask *ask);
 
+void console_run(struct ask *ask);
+void console_pause(struct ask *ask);
+void console_resume(struct ask *ask);
 void console_list(struct ask *ask);
 void console_check_age(struct ask *ask);
 

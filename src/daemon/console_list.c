@@ -2,6 +2,7 @@
 #include "daemon/console_ask.h"
 #include "daemon/restore.h"
 #include "engine/members.h"
+#include "engine/orders.h"
 #include "engine/view.h"
 #include "ports/clock_system.h"
 
@@ -11,6 +12,13 @@
 #define INSTANCES_MAX 1000 /* that a request may name */
 #define WORST_MAX 20
 #define AGE_MAX_S (INT64_C(3660) * SECONDS_PER_DAY)
+
+static bool is_paused(const struct ask *ask)
+{
+    struct wall until =
+        engine_paused_until(ask->daemon->engine, ask->at.schedule, clock_now().wall);
+    return ask->config->schedules[ask->at.schedule].paused || until.us != LEDGER_NO_PAUSE.us;
+}
 
 /* ---- list ---- */
 
@@ -26,7 +34,7 @@ static enum ask_row member_row(struct ask *ask, struct json_writer *w)
                                             ask->at.instance, clock_now().wall);
     struct member_now now = engine_member_now(engine, schedule->name, instance->id,
                                               ask->open_from[ask->at.schedule], member.slot);
-    bool paused = now.state == MEMBER_IDLE && schedule->paused;
+    bool paused = now.state == MEMBER_IDLE && is_paused(ask);
     json_open(w, NULL, '{');
     json_put_text(w, "schedule", schedule->name);
     json_put_text(w, "instance", instance->id);
@@ -129,9 +137,8 @@ static enum ask_row age_row(struct ask *ask, struct json_writer *w)
     enum ask_row row;
     (void)w;
     while ((row = ask_next_member(ask)) == ASK_ROW) {
-        const struct schedule *schedule = &ask->config->schedules[ask->at.schedule];
         bool first = ask->at.instance == 0;
-        if (schedule->paused) {
+        if (is_paused(ask)) {
             age->paused++;
         } else {
             int64_t cost =

@@ -4,6 +4,7 @@
 #include "daemon/loop.h"
 #include "daemon/restore.h"
 #include "engine/members.h"
+#include "engine/orders.h"
 #include "engine/view.h"
 #include "ports/clock_system.h"
 #include "version.h"
@@ -38,7 +39,11 @@ static enum ask_row schedule_row(struct ask *ask, struct json_writer *w)
     struct view_schedule sums = view_schedule(view, ask->at.schedule, clock_now().wall);
     json_open(w, NULL, '{');
     json_put_text(w, "name", schedule->name);
-    json_put_bool(w, "paused", schedule->paused);
+    struct wall until =
+        engine_paused_until(ask->daemon->engine, ask->at.schedule, clock_now().wall);
+    json_put_bool(w, "paused", schedule->paused || until.us != LEDGER_NO_PAUSE.us);
+    if (!schedule->paused && until.us != LEDGER_NO_PAUSE.us)
+        json_put_instant(w, "paused_until", until);
     json_put_number(w, "instances", schedule->instance_count);
     json_put_instant(w, "next", engine_next_slot_of(ask->daemon->engine, ask->at.schedule));
     put_last(w, &sums);

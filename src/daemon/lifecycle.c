@@ -145,7 +145,7 @@ static struct loop_wake turn(void *context)
     if (daemon->drain_wanted && !daemon->draining)
         begin_drain(daemon, now);
     step_keys(daemon, now);
-    bool console_waits = console_step(daemon->console);
+    struct mono console_wake = console_step(daemon->console, now.mono);
     engine_step(daemon->engine, now);
     if (daemon->draining && engine_is_idle(daemon->engine))
         close_ports(daemon);
@@ -160,8 +160,8 @@ static struct loop_wake turn(void *context)
     struct mono mono = mono_earlier(mono_earlier(wake.mono, keys_mono), told);
     if (kept > 0)
         mono = mono_earlier(mono, mono_add_ns(now.mono, LOG_FLUSH_NS));
-    if (console_waits && !daemon->closing)
-        mono = now.mono;
+    if (!daemon->closing)
+        mono = mono_earlier(mono, console_wake);
     return (struct loop_wake){wall_earlier(wake.wall, keys_wall), mono};
 }
 

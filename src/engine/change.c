@@ -127,7 +127,7 @@ static bool sort_members(struct members *members)
 }
 
 static const char *why_not(void *context, const struct schedule *old,
-                           const struct instance *instance)
+                           const struct instance *instance, enum ledger_kind kind)
 {
     struct filter *filter = context;
     const struct config *config = filter->engine->config;
@@ -139,7 +139,7 @@ static const char *why_not(void *context, const struct schedule *old,
         return NULL;
     if (schedule == NULL)
         return "removed";
-    if (schedule->paused)
+    if (schedule->paused && kind != LEDGER_KIND_OPERATOR)
         return "paused";
     struct members *members = &filter->of[schedule - config->schedules];
     members->schedule = schedule;
@@ -178,7 +178,7 @@ static void drop_removed(struct engine *engine)
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;) {
         if (run->open->forsaken != NULL)
             continue; /* whatever the file says now: it is only looked for */
-        const char *reason = why_not(&filter, run->schedule, run->instance);
+        const char *reason = why_not(&filter, run->schedule, run->instance, run->kind);
         run->dropped = reason;
         if (reason == NULL || !is_unsent(run))
             continue;

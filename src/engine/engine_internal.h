@@ -11,6 +11,7 @@
  *   inquiries.c  requests that only read: queues, tokens, answers
  *   doubts.c     an attempt whose answer was lost is looked for in the cloud
  *   watches.c    an accepted backup is followed to its end
+ *   orders.c     what an operator wants done
  *   recover.c    what the ledger has open at a start
  */
 #pragma once
@@ -77,6 +78,7 @@ struct engine {
     struct ongoings ongoings;
     struct heap stale; /* all watches, by the end of their complete_within */
     uint32_t doubt_count;
+    struct wall last_order; /* its slot; no two orders have the same */
     struct engine_status totals;
     struct counters counters;
     struct view *view;

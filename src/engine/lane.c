@@ -81,7 +81,7 @@ const struct instance *batch_head(const struct batch *batch)
 static int find_head_due(struct batch *batch, struct digest *digest)
 {
     int64_t delay;
-    int r = schedule_delay(digest, batch->schedule, batch_head(batch), &delay);
+    int r = open_slot_delay(digest, batch->schedule, batch_head(batch), batch->open->kind, &delay);
     if (r < 0)
         return r;
     batch->head_due = wall_add_us(batch->slot, delay);
@@ -154,7 +154,7 @@ static int filter_batch(struct batch *batch, void *context, lane_why_not_fn why_
     uint32_t count = 0;
     for (uint32_t i = batch->next; i < batch->count; i++) {
         const struct instance *instance = &batch->schedule->instances[batch->order[i]];
-        const char *reason = why_not(context, batch->schedule, instance);
+        const char *reason = why_not(context, batch->schedule, instance, batch->open->kind);
         if (reason == NULL)
             kept[count++] = batch->order[i];
         else

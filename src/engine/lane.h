@@ -100,7 +100,7 @@ void lane_advance(struct lane *lane, struct digest *digest, struct batch *batch)
 
 /* Why a member may not stay (a word for the log), or NULL where it may. */
 typedef const char *(*lane_why_not_fn)(void *context, const struct schedule *schedule,
-                                       const struct instance *instance);
+                                       const struct instance *instance, enum ledger_kind kind);
 typedef void (*lane_drop_fn)(void *context, const struct batch *batch,
                              const struct instance *instance, const char *reason);
 

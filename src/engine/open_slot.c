@@ -60,6 +60,15 @@ int open_slot_take_carried(struct open_slot *open, const struct instance *instan
     return 0;
 }
 
+int open_slot_delay(struct digest *digest, const struct schedule *schedule,
+                    const struct instance *instance, enum ledger_kind kind, int64_t *ret_us)
+{
+    if (kind != LEDGER_KIND_OPERATOR)
+        return schedule_delay(digest, schedule, instance, ret_us);
+    *ret_us = 0;
+    return 0;
+}
+
 int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
                    enum ledger_entry_kind kind, struct wall now)
 {
@@ -69,6 +78,7 @@ int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
         .instance = LEDGER_WHOLE_SLOT,
         .region = "",
         .slot = open->slot,
+        .attempt = open->named ? OPEN_SLOT_NAMED : 0,
         .run_kind = open->kind,
         .code = "",
         .message = "",

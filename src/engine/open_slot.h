@@ -11,6 +11,8 @@
 #include "engine/model.h"
 #include "engine/ports.h"
 
+#define OPEN_SLOT_NAMED 1 /* attempt of its entry */
+
 struct open_slot {
     struct open_slot *previous; /* in the engine's list */
     struct open_slot *next;
@@ -18,6 +20,7 @@ struct open_slot {
     const struct schedule *schedule;
     struct wall slot;
     enum ledger_kind kind;
+    bool named; /* its members were named: a restart takes up those alone that the ledger has */
     uint64_t members; /* that have not ended */
     /*
      * NULL, or why its members are only looked for and never sent ("paused", "removed"): another
@@ -54,7 +57,16 @@ int open_slot_carry(struct open_slot *open, const struct instance *instance,
                     int failures) MUST_CHECK;
 int open_slot_take_carried(struct open_slot *open, const struct instance *instance);
 
-/* Its entry in the ledger. Outcomes: 0; negative: not taken. */
+/*
+ * A member's delay inside the slot: that of the schedule's spread, but for what an operator
+ * ordered. Outcomes: those of schedule_delay().
+ */
+int open_slot_delay(struct digest *digest, const struct schedule *schedule,
+                    const struct instance *instance, enum ledger_kind kind,
+                    int64_t *ret_us) MUST_CHECK;
+
+/* Its entry in the ledger: the attempt's number says whether its members were named. Outcomes: 0;
+ * negative: not taken. */
 int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
                    enum ledger_entry_kind kind, struct wall now) MUST_CHECK;
 

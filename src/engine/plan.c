@@ -20,6 +20,7 @@ struct entry {
     struct wall recorded_first; /* slots after the horizon that are recorded; */
     struct wall recorded_last;  /* before the horizon: none */
     struct wall passed;         /* the horizon, or the last of the recorded ones behind it */
+    struct wall paused_until;   /* by an operator; slots before it are skipped */
     struct slot_time next;      /* the slot after that; at is WALL_NEVER without one */
 };
 
@@ -98,7 +99,9 @@ static int find_horizon(struct entry *entry, const struct plan *old, const struc
 {
     const struct schedule *schedule = entry->schedule;
     const struct entry *before = find(old, schedule->name);
+    entry->paused_until = LEDGER_NO_PAUSE;
     if (before != NULL) {
+        entry->paused_until = before->paused_until;
         entry->horizon = before->horizon;
         entry->recorded_first = before->recorded_first;
         entry->recorded_last = before->recorded_last;
@@ -171,6 +174,26 @@ static int fill(struct plan *plan, const struct config *config, const struct pla
     return 0;
 }
 
+struct pausing {
+    struct plan *plan;
+    const struct plan *old;
+};
+
+/* What the plan before knows of a schedule is newer. */
+static void take_pause(void *context, const char *schedule, struct wall until)
+{
+    struct pausing *pausing = context;
+    const struct entry *found = find(pausing->plan, schedule);
+    if (found != NULL && find(pausing->old, schedule) == NULL)
+        pausing->plan->entries[found - pausing->plan->entries].paused_until = until;
+}
+
+static int find_pauses(struct plan *plan, const struct plan *old, const struct ledger *ledger)
+{
+    struct pausing pausing = {plan, old};
+    return ledger->pauses == NULL ? 0 : ledger->pauses(ledger->context, take_pause, &pausing);
+}
+
 int plan_create(const struct config *config, const struct plan *old, const struct ledger *ledger,
                 struct wall now, struct plan **ret)
 {
@@ -187,6 +210,8 @@ int plan_create(const struct config *config, const struct plan *old, const struc
         r = heap_reserve(&plan->due, room);
     if (r == 0)
         r = fill(plan, config, old, ledger, now);
+    if (r == 0)
+        r = find_pauses(plan, old, ledger);
     if (r < 0) {
         plan_destroy(plan);
         return r;
@@ -286,9 +311,10 @@ static void look_back(const struct entry *entry, struct wall now, struct plan_du
                   && !wall_before(now, after.at);
 }
 
-static enum plan_kind kind_of(const struct schedule *schedule, struct wall slot, struct wall now)
+static enum plan_kind kind_of(const struct entry *entry, struct wall slot, struct wall now)
 {
-    if (schedule->paused)
+    const struct schedule *schedule = entry->schedule;
+    if (schedule->paused || wall_before(slot, entry->paused_until))
         return PLAN_PAUSED;
     int64_t late = wall_diff_us(now, slot);
     if (late <= PLAN_GRACE_US)
@@ -308,7 +334,7 @@ bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan
     *ret = (struct plan_due){.schedule = entry->schedule, .slot = entry->next};
     if (!wall_before(now, entry->next.at))
         look_back(entry, now, ret);
-    ret->kind = kind_of(entry->schedule, ret->slot.at, now);
+    ret->kind = kind_of(entry, ret->slot.at, now);
     if (ret->passed && ret->kind != PLAN_PAUSED)
         ret->kind = PLAN_MISSED; /* only the latest is caught up */
     return true;
@@ -337,4 +363,16 @@ struct wall plan_next_slot_of(const struct plan *plan, uint32_t schedule)
 {
     assert(schedule < plan->count);
     return plan->entries[schedule].next.at;
+}
+
+void plan_pause(struct plan *plan, uint32_t schedule, struct wall until)
+{
+    assert(schedule < plan->count);
+    plan->entries[schedule].paused_until = until;
+}
+
+struct wall plan_paused_until(const struct plan *plan, uint32_t schedule)
+{
+    assert(schedule < plan->count);
+    return plan->entries[schedule].paused_until;
 }

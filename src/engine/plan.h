@@ -76,6 +76,13 @@ struct plan_due {
 /* The next thing to be done at `now` with slots up to `ahead_us` in the future. */
 bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan_due *ret);
 
+/*
+ * The slots of a schedule before `until` are skipped (engine/ports.h, set_pause()). Kept over a
+ * reload, and found in the ledger by plan_create(). LEDGER_NO_PAUSE where there is none.
+ */
+void plan_pause(struct plan *plan, uint32_t schedule, struct wall until);
+struct wall plan_paused_until(const struct plan *plan, uint32_t schedule);
+
 /* It is done: the schedule's horizon is set to its slot, here and in the ledger. */
 void plan_advance(struct plan *plan, const struct plan_due *due, const struct ledger *ledger);
 

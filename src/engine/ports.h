@@ -144,6 +144,9 @@ struct ledger_row {
 };
 typedef void (*ledger_row_fn)(void *context, const struct ledger_row *row);
 
+#define LEDGER_NO_PAUSE ((struct wall){INT64_MIN})
+typedef void (*ledger_pause_fn)(void *context, const char *schedule, struct wall until);
+
 struct ledger {
     void *context;
     bool durable; /* what it was told outlives the process */
@@ -202,6 +205,19 @@ struct ledger {
      * slot first. At the start only. Outcomes: 0; negative: it cannot be read.
      */
     int (*unfinished)(void *context, ledger_row_fn each, void *each_context);
+
+    /*
+     * A schedule's slots before `until` are to be passed over, because an operator said so:
+     * WALL_NEVER for all that come, LEDGER_NO_PAUSE for none any more. Kept as append() keeps what
+     * has no ticket. NULL where the ledger keeps no pauses. Outcomes: 0; negative: not taken.
+     */
+    int (*set_pause)(void *context, const char *schedule, struct wall until);
+
+    /*
+     * Calls `each` for every pause that is kept. At the start, and at a reload; what is queued is
+     * not among them. NULL where there are none. Outcomes: 0; negative: it cannot be read.
+     */
+    int (*pauses)(void *context, ledger_pause_fn each, void *each_context);
 };
 
 /* ---- keys, log, chance ---- */

@@ -191,7 +191,7 @@ int recover_doubt(struct engine *engine, struct open_slot *open, const struct in
                   struct lane *lane, const struct lost_attempt *lost)
 {
     int64_t delay;
-    int r = schedule_delay(engine->digest, open->schedule, instance, &delay);
+    int r = open_slot_delay(engine->digest, open->schedule, instance, open->kind, &delay);
     if (r < 0)
         return r;
     struct run *run = engine_make_run(engine, lane, open, instance, wall_add_us(open->slot, delay));
@@ -249,9 +249,9 @@ static int reopen_group(struct engine *engine, struct open_slot *open, const str
             member->there = true;
         if (member != NULL && member->state == LEDGER_STATE_AGAIN && member->retries > 0)
             r = open_slot_carry(open, instance, member->retries);
-        if (member == NULL || member->state == LEDGER_STATE_AGAIN)
+        if (member == NULL ? !open->named : member->state == LEDGER_STATE_AGAIN)
             order[count++] = schedule->order[i];
-        else if (member->state == LEDGER_STATE_STARTED)
+        else if (member != NULL && member->state == LEDGER_STATE_STARTED)
             r = doubt_member(engine, open, instance, lane, member);
     }
     if (r < 0 || count == 0) {
@@ -299,8 +299,10 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
     struct open_slot *open = NULL;
     int r = open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, found->kind,
                           &open);
-    if (r == 0)
+    if (r == 0) {
         open->members = 1; /* it lives till all is looked at */
+        open->named = found->attempt == OPEN_SLOT_NAMED;
+    }
     for (uint32_t i = 0; r == 0 && i < schedule->group_count; i++)
         r = reopen_group(engine, open, &schedule->groups[i], members);
     if (r < 0)
@@ -310,7 +312,8 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
     r = drop_gone(engine, schedule, found, members, gone);
     if (r < 0)
         return r;
-    plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
+    if (found->kind != LEDGER_KIND_OPERATOR)
+        plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     if (open->members > 0) {
         report_slot_resumed(&engine->ports.journal, open);
     } else {
@@ -349,6 +352,12 @@ static int raise_gone(struct engine *engine, const struct found *found)
     return r < 0 ? r : 0;
 }
 
+/* The file may have paused it since; what an operator ordered is not held up by that. */
+static bool goes_on(const struct schedule *schedule, const struct found *found)
+{
+    return !schedule->paused || found->kind == LEDGER_KIND_OPERATOR;
+}
+
 /* An attempt without an end whose slot has ended: the ledger did not take its end. */
 static int take_up_orphan(struct engine *engine, const struct found *found, struct gone *gone)
 {
@@ -362,7 +371,7 @@ static int take_up_orphan(struct engine *engine, const struct found *found, stru
                                       .attempt = found->attempt,
                                       .retries = found->retries,
                                       .started_at = found->started_at};
-    if (schedule != NULL && schedule->paused)
+    if (schedule != NULL && !goes_on(schedule, found))
         return forsake(engine, gone, schedule, &lost, "paused");
     if (schedule != NULL)
         instance = schedule_find_instance(schedule, found->instance);
@@ -383,7 +392,7 @@ static int take_up(struct engine *engine, const struct found *found, struct gone
     if (strcmp(found->instance, LEDGER_WHOLE_SLOT) != 0)
         return take_up_orphan(engine, found, gone);
     const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
-    if (schedule != NULL && !schedule->paused) {
+    if (schedule != NULL && goes_on(schedule, found)) {
         *ret_reopened = true;
         return reopen(engine, schedule, found, gone);
     }
@@ -391,7 +400,7 @@ static int take_up(struct engine *engine, const struct found *found, struct gone
     if (schedule != NULL)
         plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     else
-        r = raise_gone(engine, found);
+        r = found->kind == LEDGER_KIND_OPERATOR ? 0 : raise_gone(engine, found);
     const struct schedule absent = {.name = found->schedule};
     const char *reason = schedule != NULL ? "paused" : "removed";
     report_slot_not_run(&engine->ports.journal, "backup_skipped",

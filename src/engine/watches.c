@@ -155,7 +155,8 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
         schedule = open->schedule;
     const struct instance *instance = schedule_find_instance(schedule, watch->ongoing.instance);
     int64_t delay;
-    if (instance == NULL || schedule_delay(engine->digest, schedule, instance, &delay) < 0)
+    if (instance == NULL
+        || open_slot_delay(engine->digest, schedule, instance, watch->kind, &delay) < 0)
         return false;
     struct wall due = wall_add_us(watch->ongoing.slot, delay);
     if (wall_diff_us(wall_add_us(due, schedule->start_within_us), engine->now.wall)

@@ -20,6 +20,7 @@ enum statement {
     UNENDED,
     SCAN,
     UNFINISHED,
+    PAUSES,
     STATEMENTS,
 };
 
@@ -32,6 +33,7 @@ static const char *const texts[STATEMENTS] = {
     [RECORDED] = "SELECT min(slot), max(slot) FROM runs WHERE schedule = ?1 AND slot > ?2",
     [UNENDED] = ROW "WHERE state = 0 ORDER BY schedule, slot, instance",
     [SCAN] = ROW "WHERE schedule = ?1 AND slot = ?2 AND instance <> '" LEDGER_WHOLE_SLOT "'",
+    [PAUSES] = "SELECT schedule, until FROM pauses",
     [UNFINISHED] = ROW "WHERE finish = 'open' ORDER BY slot, schedule, instance",
 };
 
@@ -146,6 +148,21 @@ int ledger_reader_scan(struct ledger_reader *reader, const char *schedule, struc
 int ledger_reader_unfinished(struct ledger_reader *reader, ledger_row_fn each, void *context)
 {
     return each_row(reader, UNFINISHED, each, context);
+}
+
+int ledger_reader_pauses(struct ledger_reader *reader, ledger_pause_fn each, void *context)
+{
+    sqlite3_stmt *s = reader->statements[PAUSES];
+    int code;
+    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *schedule = (const char *)sqlite3_column_text(s, 0);
+        bool ends = sqlite3_column_type(s, 1) != SQLITE_NULL;
+        if (schedule != NULL)
+            each(context, schedule, ends ? (struct wall){sqlite3_column_int64(s, 1)} : WALL_NEVER);
+    }
+    int r = ledger_schema_outcome(reader->db, code);
+    (void)sqlite3_reset(s);
+    return r;
 }
 
 /* ---- life ---- */

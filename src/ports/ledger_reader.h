@@ -29,3 +29,5 @@ int ledger_reader_scan(struct ledger_reader *reader, const char *schedule, struc
                        ledger_row_fn each, void *context) MUST_CHECK;
 int ledger_reader_unfinished(struct ledger_reader *reader, ledger_row_fn each,
                              void *context) MUST_CHECK;
+int ledger_reader_pauses(struct ledger_reader *reader, ledger_pause_fn each,
+                         void *context) MUST_CHECK;

@@ -28,6 +28,8 @@ enum statement {
     ENDED,
     FINISHED,
     HORIZON,
+    PAUSE,
+    RESUME,
     PROBE,
     SWEEP_LOOK,
     SWEEP_DELETE,
@@ -82,6 +84,9 @@ static const char *const texts[STATEMENTS] = {
                  " AND state = 1 AND result = 'submitted' AND instance <> '" LEDGER_WHOLE_SLOT "'",
     [HORIZON] = "INSERT INTO horizons(schedule, rule, slot) VALUES(?1, ?2, ?3)"
                 " ON CONFLICT DO UPDATE SET rule = excluded.rule, slot = excluded.slot",
+    [PAUSE] = "INSERT INTO pauses(schedule, until) VALUES(?1, ?2)"
+              " ON CONFLICT DO UPDATE SET until = excluded.until",
+    [RESUME] = "DELETE FROM pauses WHERE schedule = ?1",
     [PROBE] = "INSERT INTO meta(name, value) VALUES('probe', 1)"
               " ON CONFLICT DO UPDATE SET value = value + 1",
     [SWEEP_LOOK] = "SELECT slot, instance FROM runs WHERE schedule = ?1 AND slot < ?2"
@@ -173,6 +178,17 @@ struct ledger_item *ledger_item_of_horizon(const char *schedule, const char *rul
         .schedule = keep(&at, schedule),
         .rule = keep(&at, rule),
     };
+    return item;
+}
+
+struct ledger_item *ledger_item_of_pause(const char *schedule, struct wall until)
+{
+    struct ledger_item *item = malloc(sizeof *item + size_of(schedule));
+    if (item == NULL)
+        return NULL;
+    char *at = item->bytes;
+    *item = (struct ledger_item){
+        .kind = LEDGER_ITEM_PAUSE, .slot = until, .schedule = keep(&at, schedule)};
     return item;
 }
 
@@ -277,6 +293,19 @@ static int put_horizon(struct ledger_rows *rows, const struct ledger_item *item,
     return finish(rows, HORIZON, err);
 }
 
+/* An end that is not known is NULL. */
+static int put_pause(struct ledger_rows *rows, const struct ledger_item *item, struct errtext *err)
+{
+    bool resumes = item->slot.us == LEDGER_NO_PAUSE.us;
+    sqlite3_stmt *s = rows->statements[resumes ? RESUME : PAUSE];
+    bind_key(s, 1, item->schedule);
+    if (!resumes && item->slot.us == WALL_NEVER.us)
+        (void)sqlite3_bind_null(s, 2);
+    else if (!resumes)
+        bind_number(s, 2, item->slot.us);
+    return finish(rows, resumes ? RESUME : PAUSE, err);
+}
+
 static int put(struct ledger_rows *rows, const struct ledger_item *item, struct errtext *err)
 {
     switch (item->kind) {
@@ -285,6 +314,8 @@ static int put(struct ledger_rows *rows, const struct ledger_item *item, struct 
         return put_run(rows, item, err);
     case LEDGER_ITEM_FINISHED:
         return put_finish(rows, item, err);
+    case LEDGER_ITEM_PAUSE:
+        return put_pause(rows, item, err);
     case LEDGER_ITEM_HORIZON:
         break;
     }

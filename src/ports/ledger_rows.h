@@ -20,6 +20,7 @@ enum ledger_item_kind {
     LEDGER_ITEM_ENDED,
     LEDGER_ITEM_FINISHED,
     LEDGER_ITEM_HORIZON,
+    LEDGER_ITEM_PAUSE, /* slot: its end */
 };
 
 /* enum ledger_kind as it stands in the file. */
@@ -53,6 +54,7 @@ struct ledger_item {
 struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry);
 struct ledger_item *ledger_item_of_horizon(const char *schedule, const char *rule,
                                            struct wall slot);
+struct ledger_item *ledger_item_of_pause(const char *schedule, struct wall until);
 
 /*
  * The rows of a file that ledger_schema_open() accepts, for writing and sweeping.

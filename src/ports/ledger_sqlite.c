@@ -67,18 +67,34 @@ static int want_reader(struct ledger_sqlite *ledger)
     return r;
 }
 
+/* NULL: there was no memory for it. */
+static int put(struct ledger_sqlite *ledger, struct ledger_item *item_take)
+{
+    if (item_take == NULL)
+        return -ENOMEM;
+    int r = ledger_worker_put(ledger->worker, item_take);
+    if (r < 0)
+        free(item_take);
+    return r;
+}
+
 static int port_append(void *context, const struct ledger_entry *entry)
 {
     struct ledger_sqlite *ledger = context;
-    if (ledger->worker == NULL)
-        return -ESHUTDOWN;
-    struct ledger_item *item = ledger_item_of_entry(entry);
-    if (item == NULL)
-        return -ENOMEM;
-    int r = ledger_worker_put(ledger->worker, item);
-    if (r < 0)
-        free(item);
-    return r;
+    return ledger->worker == NULL ? -ESHUTDOWN : put(ledger, ledger_item_of_entry(entry));
+}
+
+static int port_set_pause(void *context, const char *schedule, struct wall until)
+{
+    struct ledger_sqlite *ledger = context;
+    return ledger->worker == NULL ? -ESHUTDOWN : put(ledger, ledger_item_of_pause(schedule, until));
+}
+
+static int port_pauses(void *context, ledger_pause_fn each, void *each_context)
+{
+    struct ledger_sqlite *ledger = context;
+    int r = want_reader(ledger);
+    return r < 0 ? r : ledger_reader_pauses(ledger->reader, each, each_context);
 }
 
 static int port_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)
@@ -145,6 +161,8 @@ struct ledger ledger_sqlite_port(struct ledger_sqlite *ledger)
         .unended = port_unended,
         .scan = port_scan,
         .unfinished = port_unfinished,
+        .set_pause = port_set_pause,
+        .pauses = port_pauses,
     };
 }
 

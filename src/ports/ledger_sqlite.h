@@ -10,10 +10,9 @@
  * again every second until they are durable. append() answers -EAGAIN where the queue is full:
  * STARTED entries at three quarters of the maximum, so that verdicts find room.
  *
- * horizon(), recorded(), unended(), scan() and unfinished() read the disk on the loop's thread: at
- * the start, the first two also for a schedule that a reload brings, and recorded() where a horizon
- * goes back.
- * horizon() knows what is queued too; the others know what is durable.
+ * horizon(), recorded(), unended(), scan(), unfinished() and pauses() read the disk on the loop's
+ * thread: at the start, the first two also for a schedule that a reload brings, and recorded()
+ * where a horizon goes back. horizon() knows what is queued too; the others know what is durable.
  *
  * One process at a time has a state directory: a lock that ends with its holder (ledger_lock.h).
  * Runs older than `keep_us` are deleted in small steps when nothing is to be written, except those

@@ -175,7 +175,8 @@ static void settle_written(struct ledger_worker *worker, unsigned limit)
     worker->figures.commits++;
     for (; worker->batch.first != NULL && limit > 0; limit--) {
         struct ledger_item *item = list_pop(&worker->batch);
-        if (item->kind != LEDGER_ITEM_HORIZON && wall_before(worker->newest, item->at))
+        if (item->kind != LEDGER_ITEM_HORIZON && item->kind != LEDGER_ITEM_PAUSE
+            && wall_before(worker->newest, item->at))
             worker->newest = item->at;
         worker->figures.entries++;
         answer(worker, item, 0);

@@ -239,3 +239,78 @@ def test_many_members(tmp_path):
             _rows, last = client.answer()
             assert "end" in last or last["error"]["code"] == "refused"
         assert daemon.stop() == 0
+
+
+def test_an_operators_run(stand_in):
+    """It goes at once, also where the schedule is paused; the slots of a pause are skipped."""
+    cloud = stand_in("--any-instance", "--task-time", "100ms")
+    schedules = {"a": {"cron": "0 0 29 2 *", "spread": "1h", "instances": ["crs-aaaa0001", "crs-aaaa0002"]},
+                 "b": {"cron": "0 0 29 2 *", "instances": ["crs-aaaa0002", "crs-bbbb0003"]}}
+    with Daemon(configuration(cloud, schedules), KEYS) as daemon:
+        daemon.wait_for("ready")
+        assert refusal(daemon, "run")[0] == "usage"
+        code, text = refusal(daemon, "run", instance=["crs-aaaa0001", "crs-aaaa0002"])
+        assert code == "usage" and "in the schedules a and b" in text
+        assert refusal(daemon, "run", schedule="a", instance=["crs-bbbb0003"])[0] == "not_found"
+        assert refusal(daemon, "run", schedule="c")[0] == "not_found"
+        assert not daemon.events("backup_submitted")
+        ask(daemon, "pause", schedule="a")
+        end = ask(daemon, "run", instance=["crs-bbbb0003", "crs-aaaa0001"])[1]
+        assert end["accepted"] == 2 and [r["schedule"] for r in end["runs"]] == ["a", "b"]
+        events = daemon.wait_for("backup_succeeded", 2)
+        assert sorted(e["instance"] for e in events) == ["crs-aaaa0001", "crs-bbbb0003"]
+        assert {e["slot"] for e in daemon.events("backup_submitted")} == {end["slot"]}
+        assert ask(daemon, "run", schedule="a")[1]["accepted"] == 2
+        assert len(daemon.wait_for("backup_succeeded", 4)) == 4
+        rows, _end = ask(daemon, "status")
+        assert [row["never_good"] for row in rows] == [0, 1] and "last_slot" not in rows[0]
+        assert daemon.events("operator")[-1]["verb"] == "run" and daemon.events("operator")[-1]["instances"] == "2"
+
+
+def test_an_order_outlives_a_kill(stand_in):
+    """What was accepted is run after a restart: those that were named and nobody else, each once."""
+    cloud = stand_in("--any-instance", "--task-time", "100ms")
+    many = [f"crs-aaaa{i:04}" for i in range(40)]
+    schedules = {"a": {"cron": "0 0 29 2 *", "instances": many}}
+    config = configuration(cloud, schedules, rate_limit={"per_second": 5}, requests={"settle": "1s"})
+    with Daemon(config, KEYS) as daemon:
+        daemon.wait_for("ready")
+        assert ask(daemon, "run", instance=many[10:20])[1]["accepted"] == 10
+        daemon.signal(signal.SIGKILL)
+        daemon.end()
+        with daemon:
+            daemon.wait_for("backup_succeeded", 10, timeout=60)
+            assert daemon.stop() == 0
+        assert sorted({e["instance"] for e in daemon.events("backup_succeeded")}) == many[10:20]
+        assert len(daemon.events("backup_succeeded")) == 10
+
+
+def test_a_pause(stand_in):
+    """Kept over a restart and a reload, ended by resume or by its time; asked twice, it is done."""
+    cloud = stand_in("--any-instance")
+    schedules = {"often": {"every": "1s", "instances": ["crs-aaaa0001"]}, "off": {"every": "1h", "paused": True, "instances": ["crs-aaaa0002"]}}
+    with Daemon(configuration(cloud, schedules), KEYS) as daemon:
+        daemon.wait_for("ready")
+        for _ in range(2):
+            assert ask(daemon, "pause", schedule="often")[1] == {"schedule": "often", "paused": True}
+        daemon.wait_for("backup_skipped", 2)
+        ask(daemon, "reload")
+        assert [row["paused"] for row in ask(daemon, "status")[0]] == [True, True]
+        daemon.signal(signal.SIGKILL)
+        daemon.end()
+        skipped, sent = len(daemon.events("backup_skipped")), len(daemon.events("backup_submitted"))
+        with daemon:
+            daemon.wait_for("backup_skipped", skipped + 2)
+            assert len(daemon.events("backup_submitted")) == sent
+            assert daemon.events("backup_skipped")[-1]["reason"] == "paused"
+            assert ask(daemon, "resume", schedule="often")[1] == {"schedule": "often", "paused": False}
+            daemon.wait_for("backup_submitted", sent + 1)
+            until_ = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+            end = ask(daemon, "pause", schedule="often", until=until_)[1]
+            assert end == {"schedule": "often", "paused": True, "until": until_}
+            assert ask(daemon, "status")[0][0]["paused_until"] == until_
+            until(lambda: not ask(daemon, "status")[0][0]["paused"])
+            daemon.wait_for("backup_submitted", len(daemon.events("backup_submitted")) + 1)
+            assert refusal(daemon, "pause", schedule="often", until="2020-01-01T00:00:00Z")[0] == "usage"
+            assert refusal(daemon, "pause")[0] == "usage"
+            assert refusal(daemon, "resume", schedule="off")[0] == "refused"
