@@ -214,8 +214,8 @@ int config_yaml_load(const char *path, const struct config_load_options *options
     size_t length;
     struct errtext why;
     int outcome = config_file_read(path, &bytes, &length, &why);
-    if (outcome == -ENOMEM)
-        return outcome;
+    if (outcome == -ENOMEM || outcome == -EMFILE || outcome == -ENFILE)
+        return outcome; /* says nothing about the file */
     if (outcome != 0) {
         outcome = report_add(&report->errors, 1, 1, why.text);
         return outcome != 0 ? outcome : CONFIG_INVALID;

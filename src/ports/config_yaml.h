@@ -73,7 +73,8 @@ struct config_load_options {
 
 /*
  * Outcomes: 0, the caller holds one reference of *ret, and the report may hold warnings;
- * CONFIG_INVALID, the report says why (a file that cannot be read included); -ENOMEM, -EIO.
+ * CONFIG_INVALID, the report says why (a file that cannot be read included); -ENOMEM, -EIO,
+ * -EMFILE, -ENFILE.
  */
 int config_yaml_load(const char *path, const struct config_load_options *options,
                      struct config **ret, struct config_report *report) MUST_CHECK;
