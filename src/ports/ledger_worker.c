@@ -503,13 +503,14 @@ int ledger_worker_create(const struct ledger_worker_options *options, struct led
 {
     struct ledger_worker *worker = calloc(1, sizeof *worker);
     char *file = strdup(options->file);
-    if (worker == NULL || file == NULL || uv_mutex_init(&worker->mutex) != 0) {
+    bool mutex = worker != NULL && file != NULL && uv_mutex_init(&worker->mutex) == 0;
+    if (!mutex || uv_cond_init(&worker->wake) != 0) {
+        if (mutex)
+            uv_mutex_destroy(&worker->mutex);
         free(file);
         free(worker);
         return errtext_set(err, -ENOMEM, "%s", strerror(ENOMEM));
     }
-    int r = uv_cond_init(&worker->wake);
-    assert(r == 0);
     list_init(&worker->queue);
     list_init(&worker->batch);
     list_init(&worker->answered);
@@ -519,7 +520,7 @@ int ledger_worker_create(const struct ledger_worker_options *options, struct led
     worker->notify = options->notify;
     worker->context = options->context;
     worker->ok = true;
-    r = ledger_rows_open(worker->file, &worker->rows, err);
+    int r = ledger_rows_open(worker->file, &worker->rows, err);
     if (r == 0) {
         r = start(worker);
         if (r < 0)
