@@ -14,11 +14,14 @@
  *            malloc and its kind
  *   CRASH_ERRNO=EROFS  what pwrite() fails with, instead of ENOSPC
  *   CRASH_TRACE=FILE   what happened, a line: "N NAME"
+ *   CRASH_BLOCKS=FILE  at a regular end, what the program did not give back (blocks.h)
  *
  * Calls are counted over all threads from the start of the process, libraries included. A call
  * that is counted takes no lock, so the fault comes while other threads are wherever they are.
  */
 #undef _FILE_OFFSET_BITS /* open and open64 are wrapped under their own names */
+
+#include "blocks.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -61,6 +64,7 @@ static char wanted[NAME_LENGTH_MAX];
 static unsigned first_nth;
 static unsigned last_nth;
 static const char *trace_file;
+static const char *blocks_file;
 static atomic_uint calls;
 static atomic_bool told;
 static bool read_only;
@@ -68,20 +72,31 @@ static bool read_only;
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *at, size_t size);
+extern void __libc_free(void *at);
 
 /* By system calls of our own: what is wrapped here must not be counted. */
+static void add_line(const char *path, const char *line)
+{
+    long file =
+        syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file < 0)
+        return;
+    (void)syscall(SYS_write, file, line, strlen(line));
+    (void)syscall(SYS_close, file);
+}
+
 static void tell(unsigned nth, const char *name)
 {
     char line[NAME_LENGTH_MAX + 32];
     if (trace_file == NULL)
         return;
-    int length = snprintf(line, sizeof line, "%u %s\n", nth, name);
-    long file =
-        syscall(SYS_openat, AT_FDCWD, trace_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (file < 0)
-        return;
-    (void)syscall(SYS_write, file, line, (size_t)length);
-    (void)syscall(SYS_close, file);
+    (void)snprintf(line, sizeof line, "%u %s\n", nth, name);
+    add_line(trace_file, line);
+}
+
+static void tell_block(const char *line)
+{
+    add_line(blocks_file, line);
 }
 
 static enum kind kind_of(const char *text, size_t length)
@@ -107,16 +122,19 @@ __attribute__((constructor)) static void read_orders(void)
     first_nth = (unsigned)strtoul(nth + 1, NULL, 10);
     last_nth = first_nth + (count == NULL ? 1 : (unsigned)strtoul(count + 1, NULL, 10)) - 1;
     trace_file = getenv("CRASH_TRACE");
+    blocks_file = getenv("CRASH_BLOCKS");
     read_only = getenv("CRASH_ERRNO") != NULL && strcmp(getenv("CRASH_ERRNO"), "EROFS") == 0;
     kind = kind_of(order, (size_t)(what - order));
     if (kind == KIND_NONE)
         abort();
 }
 
-__attribute__((destructor)) static void tell_count(void)
+__attribute__((destructor)) static void tell_end(void)
 {
     if (kind == KIND_COUNT)
         tell(atomic_load(&calls), "calls");
+    if (blocks_file != NULL)
+        blocks_tell(tell_block);
 }
 
 static void die(void)
@@ -162,10 +180,18 @@ static void *real(const char *name)
 
 #define DISK "writes"
 
-/* What goes to a pipe or a counter is never cut. */
+/* libuv wakes its loop by a counter or a pipe, whose writes do not fail; ours is standard error's.
+ */
+static bool is_wake(int file)
+{
+    struct stat status;
+    return file > 2 && fstat(file, &status) == 0
+           && (S_ISFIFO(status.st_mode) || (status.st_mode & S_IFMT) == 0);
+}
+
 ssize_t write(int file, const void *bytes, size_t size)
 {
-    if (meets(DISK, "write", NULL)) {
+    if (!is_wake(file) && meets(DISK, "write", NULL)) {
         errno = ENOSPC;
         return -1;
     }
@@ -307,6 +333,14 @@ SIMPLE(KERNEL, ENOMEM, SYS_epoll_ctl, epoll_ctl,
 /* ---- memory ---- */
 
 #define MEMORY "memory"
+#define CALLER __builtin_return_address(0)
+
+static void *noted(void *block, size_t size, const void *caller)
+{
+    if (blocks_file != NULL)
+        blocks_note(block, size, caller);
+    return block;
+}
 
 void *malloc(size_t size)
 {
@@ -314,7 +348,7 @@ void *malloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return __libc_malloc(size);
+    return noted(__libc_malloc(size), size, CALLER);
 }
 
 void *calloc(size_t count, size_t size)
@@ -323,40 +357,75 @@ void *calloc(size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return __libc_calloc(count, size);
+    return noted(__libc_calloc(count, size), count * size, CALLER);
 }
 
-void *realloc(void *at, size_t size)
+static void *resize(void *at, size_t size, const void *caller)
 {
     if (meets(MEMORY, "realloc", NULL)) {
         errno = ENOMEM;
         return NULL;
     }
-    return __libc_realloc(at, size);
+    if (blocks_file != NULL)
+        blocks_forget(at); /* another thread may get the same block at once */
+    void *fresh = __libc_realloc(at, size);
+    (void)noted(fresh == NULL && size > 0 ? at : fresh, size, caller);
+    return fresh;
 }
 
-/* ---- libuv ---- */
+void *realloc(void *at, size_t size)
+{
+    return resize(at, size, CALLER);
+}
 
-#define UV(name, parameters, ...)       \
-    int name parameters                 \
-    {                                   \
-        if (meets("uv", #name, NULL))   \
-            return UV_ENOMEM;           \
-        return REAL(name)(__VA_ARGS__); \
+void *reallocarray(void *at, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return resize(at, bytes, CALLER);
+}
+
+char *strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    if (meets(MEMORY, "strdup", NULL)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    char *copy = noted(__libc_malloc(size), size, CALLER);
+    return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+void free(void *at)
+{
+    if (blocks_file != NULL)
+        blocks_forget(at);
+    __libc_free(at);
+}
+
+/* ---- libuv: what can fail, where the program calls it; the library ends the process itself ----
+ */
+
+#define UV(name, parameters, ...)                                  \
+    int name parameters                                            \
+    {                                                              \
+        if (blocks_is_program(CALLER) && meets("uv", #name, NULL)) \
+            return UV_ENOMEM;                                      \
+        return REAL(name)(__VA_ARGS__);                            \
     }
 
 UV(uv_loop_init, (uv_loop_t * loop), loop)
-UV(uv_prepare_init, (uv_loop_t * loop, uv_prepare_t *prepare), loop, prepare)
-UV(uv_prepare_start, (uv_prepare_t * prepare, uv_prepare_cb call), prepare, call)
 UV(uv_poll_init, (uv_loop_t * loop, uv_poll_t *poll, int file), loop, poll, file)
 UV(uv_poll_init_socket, (uv_loop_t * loop, uv_poll_t *poll, uv_os_sock_t s), loop, poll, s)
-UV(uv_poll_start, (uv_poll_t * poll, int events, uv_poll_cb call), poll, events, call)
 UV(uv_signal_init, (uv_loop_t * loop, uv_signal_t *signal), loop, signal)
 UV(uv_signal_start, (uv_signal_t * signal, uv_signal_cb call, int number), signal, call, number)
 UV(uv_async_init, (uv_loop_t * loop, uv_async_t *async, uv_async_cb call), loop, async, call)
-UV(uv_timer_init, (uv_loop_t * loop, uv_timer_t *timer), loop, timer)
-UV(uv_timer_start, (uv_timer_t * timer, uv_timer_cb call, uint64_t in, uint64_t again), timer, call,
-   in, again)
+UV(uv_pipe_init, (uv_loop_t * loop, uv_pipe_t *pipe, int ipc), loop, pipe, ipc)
+UV(uv_pipe_bind, (uv_pipe_t * pipe, const char *name), pipe, name)
+UV(uv_listen, (uv_stream_t * stream, int backlog, uv_connection_cb call), stream, backlog, call)
 UV(uv_mutex_init, (uv_mutex_t * mutex), mutex)
 UV(uv_cond_init, (uv_cond_t * cond), cond)
 UV(uv_thread_create_ex,
@@ -365,12 +434,12 @@ UV(uv_thread_create_ex,
 
 /* ---- libcurl ---- */
 
-#define CURL_NAMED(type, failure, name, parameters, ...) \
-    type name parameters                                 \
-    {                                                    \
-        if (meets("curl", #name, NULL))                  \
-            return failure;                              \
-        return REAL(name)(__VA_ARGS__);                  \
+#define CURL_NAMED(type, failure, name, parameters, ...)             \
+    type name parameters                                             \
+    {                                                                \
+        if (blocks_is_program(CALLER) && meets("curl", #name, NULL)) \
+            return failure;                                          \
+        return REAL(name)(__VA_ARGS__);                              \
     }
 
 CURL_NAMED(CURLcode, CURLE_FAILED_INIT, curl_global_init, (long flags), flags)
@@ -420,7 +489,8 @@ CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
     va_start(list, info);
     void *value = va_arg(list, void *);
     va_end(list);
-    if (meets("curl", "curl_easy_getinfo", NULL))
+    /* What the program gave the handle itself it gets back. */
+    if (info != CURLINFO_PRIVATE && meets("curl", "curl_easy_getinfo", NULL))
         return CURLE_OUT_OF_MEMORY;
     return REAL(curl_easy_getinfo)(easy, info, value);
 }

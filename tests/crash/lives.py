@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 
@@ -12,6 +13,7 @@ from integration.daemon import BINARY, Daemon, configuration
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 FAULTS = os.environ.get("CRASH_FAULTS", "")
 SETTLE = "2s"  # the stand-in lists a backup at once
+BLOCKS = ".blocks"  # beside the trace: what was not given back
 NIGHTLY = os.environ.get("CRSBACKUPD_NIGHTLY") == "1"
 
 
@@ -29,7 +31,7 @@ def orders(kind, what, nth, count=1, trace=None):
     """The environment of a life with a fault."""
     found = {"LD_PRELOAD": FAULTS, "CRASH_FAULT": f"{kind}:{what}:{nth}:{count}"}
     if trace:
-        found["CRASH_TRACE"] = trace
+        found |= {"CRASH_TRACE": trace, "CRASH_BLOCKS": trace + BLOCKS}
     return found
 
 
@@ -52,7 +54,9 @@ class Tale:
     slot: str = ""
     period: int = 0
     status: int = None       # how the first life ended
+    reloaded: bool = False
     met: str = ""            # what faults.c told of the fault
+    left: str = ""           # and of memory that was not given back
     stderr: list = dataclasses.field(default_factory=list)  # of the first life
     events: list = dataclasses.field(default_factory=list)
     rows: list = dataclasses.field(default_factory=list)
@@ -72,15 +76,21 @@ def read_trace(file):
         return ""
 
 
-def live_with_fault(tale, config, directory, environment, names):
+def live_with_fault(tale, config, directory, environment, names, reload):
     """The first life: till its end, or till its slot has ended, then it is drained."""
     with Daemon(config, KEYS, directory=directory, environment=environment) as daemon:
         def is_over():
+            if reload and not tale.reloaded and daemon.events("backup_submitted"):
+                tale.reloaded = True
+                daemon.reload()
             return daemon.process.poll() is not None or is_settled(read_ledger(directory), tale.slot, names)
 
         if not patiently(is_over, 60):
-            tale.trouble.append("the first life came to no end")
-        tale.status = daemon.stop() if daemon.process.poll() is None else daemon.end()
+            tale.trouble.append(f"the first life came to no end: {daemon.lines[-5:]}")
+        try:
+            tale.status = daemon.stop() if daemon.process.poll() is None else daemon.end()
+        except subprocess.TimeoutExpired:
+            tale.trouble.append(f"the first life could not be stopped: {daemon.lines[-5:]}")
     tale.events += of_life(1, daemon.events())
     tale.stderr = daemon.lines
 
@@ -102,7 +112,7 @@ def live_on(tale, config, directory, names):
     tale.events += of_life(2, daemon.events())
 
 
-def tell(cloud, number, count, fault, ahead=1.2):
+def tell(cloud, number, count, fault, ahead=1.2, tls=False, reload=False):
     """One slot of `count` instances of their own, with a fault in its first life: fault(trace) is its environment."""
     names = [f"crs-{number:05d}{member:03d}" for member in range(count)]
     directory = tempfile.mkdtemp(prefix="crash-")
@@ -112,10 +122,10 @@ def tell(cloud, number, count, fault, ahead=1.2):
             due, tale.period = one_slot(ahead)
             tale.slot = slot_text(due)
             nightly = {"every": f"{tale.period}s", "start_within": f"{tale.period - 2}s", "instances": names}
-            config = configuration(cloud, {"nightly": nightly}, tls=False, requests={"settle": SETTLE})
+            config = configuration(cloud, {"nightly": nightly}, tls=tls, requests={"settle": SETTLE})
             trace = os.path.join(directory, "trace")
-            live_with_fault(tale, config, directory, fault(trace), names)
-            tale.met = read_trace(trace)
+            live_with_fault(tale, config, directory, fault(trace), names, reload)
+            tale.met, tale.left = read_trace(trace), read_trace(trace + BLOCKS)
             live_on(tale, config, directory, names)
             if tale.slot:
                 break
