@@ -155,6 +155,14 @@ class Events(Planted):
         self.assertEqual(len(found), 2, found)
         self.assertTrue(all("report.c:8: the event sideways" in line for line in found), found)
 
+    def test_another_level(self):
+        self.plant("src/engine/report.c", '/* . */\nvoid f(void)\n{\n    event_make(up ? EVENT_ERR : EVENT_NOTICE, up ? "up" : "down");\n}\n')
+        self.assert_finds("events", "report.c:4", "down is notice here, and err")
+
+    def test_a_field_that_nobody_knows(self):
+        self.append("src/engine/report.c", 'void h(void)\n{\n    event_text(&e, "host", x);\n    event_number(&e, "speed", 1);\n}\n')
+        self.assert_finds("events", "report.c:9", "the field speed is not told of")
+
     def test_one_that_is_gone(self):
         self.identities(("up", self.ID), ("down", self.ID[::-1]), ("gone", self.ID[:-1] + "0"))
         self.assert_finds("events", "log_journal_ids.c:4", "no event gone")
