@@ -45,6 +45,14 @@ int64_t answer_number(struct json_value object, const char *name)
     return json_int64(value, &number) == 0 ? number : 0;
 }
 
+int64_t answer_count(struct json_value object, const char *name)
+{
+    int64_t number = answer_number(object, name);
+    if (number < 0)
+        return 0;
+    return number < ANSWER_COUNT_MAX ? number : ANSWER_COUNT_MAX;
+}
+
 double answer_decimal(struct json_value object, const char *name)
 {
     struct json_value value = answer_member(object, name);

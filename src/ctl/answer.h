@@ -22,6 +22,10 @@ bool answer_text(struct json_value object, const char *name, char *ret, size_t s
 bool answer_own_text(struct json_value value, char *ret, size_t size);
 
 int64_t answer_number(struct json_value object, const char *name);
+/* A number of things: at least 0, at most ANSWER_COUNT_MAX, so that sums of some are safe. */
+#define ANSWER_COUNT_MAX INT64_C(1000000000000)
+int64_t answer_count(struct json_value object, const char *name);
+
 double answer_decimal(struct json_value object, const char *name);
 bool answer_flag(struct json_value object, const char *name);
 bool answer_has(struct json_value object, const char *name);

@@ -39,12 +39,12 @@ static void put(const void *context, struct json_writer *request)
 
 static void read_counts(struct progress *progress, struct json_value end)
 {
-    progress->succeeded = answer_number(end, "succeeded");
-    progress->bad = answer_number(end, "failed") + answer_number(end, "other");
+    progress->succeeded = answer_count(end, "succeeded");
+    progress->bad = answer_count(end, "failed") + answer_count(end, "other");
     progress->ended = progress->succeeded + progress->bad;
-    progress->running = answer_number(end, "running");
-    progress->underway = answer_number(end, "open") + answer_number(end, "submitted")
-                         + answer_number(end, "slots_open") + progress->running;
+    progress->running = answer_count(end, "running");
+    progress->underway = answer_count(end, "open") + answer_count(end, "submitted")
+                         + answer_count(end, "slots_open") + progress->running;
     progress->quiet = progress->underway == 0 ? progress->quiet + 1 : 0;
 }
 

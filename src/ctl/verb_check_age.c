@@ -73,7 +73,7 @@ static void add_worst(struct text *t, struct json_value end)
         if (answer_flag(row, "never") || !answer_has(row, "age_seconds"))
             text_add(t, "never");
         else
-            text_add(t, when_span(answer_number(row, "age_seconds") * US_PER_SECOND, span));
+            text_add(t, when_span(wall_from_seconds(answer_number(row, "age_seconds")).us, span));
     }
 }
 
@@ -91,7 +91,8 @@ static void describe(struct text *t, struct json_value end)
         text_addf(t, ", %lld without a good backup so far", never);
     if (answer_text(oldest, "instance", instance, sizeof instance))
         text_addf(t, ", oldest backup %s (%s)",
-                  when_span(answer_number(oldest, "age_seconds") * US_PER_SECOND, span), instance);
+                  when_span(wall_from_seconds(answer_number(oldest, "age_seconds")).us, span),
+                  instance);
     if (answer_number(end, "paused") > 0)
         text_addf(t, ", %lld paused are left out", (long long)answer_number(end, "paused"));
     add_worst(t, end);

@@ -50,7 +50,7 @@ static size_t tell_refused(struct json_value end)
 static int finish(struct ctl *ctl, struct order *order, struct json_value end, const char *printed)
 {
     char slot[64];
-    int64_t accepted = answer_number(end, "accepted");
+    int64_t accepted = answer_count(end, "accepted");
     size_t refused = tell_refused(end);
     (void)answer_text(end, "slot", slot, sizeof slot);
     int exit_code = refused > 0 ? CTL_FAILED : CTL_DONE;

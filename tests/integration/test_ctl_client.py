@@ -401,6 +401,24 @@ def test_pause_and_resume(tmp_path):
         assert server.call("resume", "n") == (0, "n is not paused\n", "")
 
 
+@pytest.mark.parametrize("number", [-(2**63), 2**63 - 1, -1, 1e300, 0.5])
+def test_numbers_beyond_reason(tmp_path, number):
+    """Nothing overflows, whoever counts so: the build of these tests would tell."""
+    when = {"at": "9999-12-31T23:59:59Z", "instance": "crs-a", "schedule": "n", "age_seconds": number}
+    row = schedule("n", instances=number, never_good=number, overdue=number, last=dict.fromkeys(
+        ("succeeded", "failed", "missed", "open", "submitted", "stuck"), number), oldest_good=when, next="0001-01-01T00:00:00Z")
+    every = dict.fromkeys(("pid", "in_flight", "waiting", "watching", "looking_up", "checked", "overdue", "never", "paused",
+                           "accepted", "open", "submitted", "running", "succeeded", "failed", "other", "slots_open"), number)
+    last = end(**{**STATUS, **every, "started": "0001-01-01T00:00:00Z", "state": "ok", "oldest": when, "worst": [when],
+                  "limiter": [{"host": "h", "action": "ManualBackupInstance", "per_second": number, "queued": number}]})
+    answers = {"status": rows(row) + last, "history": rows({**RUNS[0], "attempts": number, "task_id": number}) + last,
+               "why": rows({**RUNS[0], **when, "event": "x", "attempt": number}) + last}
+    with Server(tmp_path, **answers, check_age=last, run=last, list=rows(when) + last) as server:
+        for verb in ("status", "history", "why", "check-age", "run", "list"):
+            assert server.call(verb, *VERBS[verb])[0] == 0, verb
+            assert on_a_terminal([CTL, verb, *VERBS[verb], "--socket", server.path], columns=1)[0] == 0, verb
+
+
 # ---- run ----
 
 ORDER = {"accepted": 2, "slot": "2026-11-24T04:00:00.123456Z", "runs": [], "refused": []}
