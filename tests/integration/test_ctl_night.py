@@ -1,6 +1,10 @@
 """crsbackupctl and the real daemon, as an operator meets them at 4 a.m.: what failed and why, a backup now, a pause."""
 
 import json
+import os
+import pathlib
+import re
+import subprocess
 import time
 
 import pytest
@@ -11,6 +15,7 @@ from terminal import on_a_terminal
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 GOOD, BAD, DEAD = "crs-good0001", "crs-badd0001", "crs-dead0001"
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 NEVER = {"cron": "0 0 29 2 *"}  # not while a test runs
 
 
@@ -114,6 +119,55 @@ def test_the_night_is_remembered(cloud):
             assert operator.call("check-age", "--instance", GOOD, "--max", "1h")[0] == 0
 
 
+def test_a_backup_now(cloud):
+    """run --wait ends when the backup has, well or not; the history says that somebody asked for it."""
+    config = configuration(cloud, {"nightly": {**NEVER, "instances": [GOOD, "crs-good0002", DEAD, BAD]},
+                                   "weekly": {**NEVER, "instances": [GOOD]}})  # fmt: skip
+    with Daemon(config, KEYS) as daemon:
+        operator = Operator(daemon)
+        daemon.wait_for("ready")
+        code, lines = operator.screen("run", "--instance", "crs-good0002", "--wait")
+        assert code == 0 and lines[-1].endswith("1 of 1 succeeded") and any("0/1 done" in line for line in lines)
+        (run,) = operator.json("history", "--instance", "crs-good0002")["runs"]
+        assert (run["kind"], run["outcome"]) == ("operator", "succeeded")
+        assert cloud.arrivals()[-1]["instance"] == "crs-good0002"
+
+        code, out, _ = operator.call("run", "--schedule", "nightly", "--instance", GOOD, "--instance", DEAD, "--wait")
+        assert code == 1 and "1 of 2 succeeded" in out and re.search(rf"^{DEAD}\tfailed\t.*磁盘已满", out, re.MULTILINE)
+
+        code, out, err = operator.call("run", "--instance", GOOD)
+        assert (code, out) == (2, "") and "nightly" in err and "weekly" in err
+        code, out, err = operator.call("run", "--instance", "crs-good0003")
+        assert (code, out) == (65, "")
+        assert operator.call("run", "--schedule", "nigthly")[0] == 65
+        assert len(daemon.events("operator")) == 2
+
+
+def test_a_pause_is_kept(cloud):
+    """Over a restart, too; its slots are skipped and not caught up, and after it the next one runs."""
+    config = configuration(cloud, {"often": {"every": "2s", "instances": [GOOD]}, "other": {**NEVER, "instances": [GOOD]}})
+    with Daemon(config, KEYS) as daemon:
+        operator = Operator(daemon)
+        daemon.wait_for("backup_submitted")
+        assert operator.call("pause", "often") == (0, "often is paused\n", "")
+        assert operator.call("pause", "often") == (0, "often is paused\n", "")
+        daemon.wait_for("backup_skipped")
+        assert daemon.stop() == 0
+        sent = len(cloud.arrivals())
+        with Daemon(config, KEYS, directory=daemon.directory) as again:
+            operator = Operator(again)
+            again.wait_for("backup_skipped")
+            assert "paused" in [row for row in operator.rows("status") if row[0] == "often"][0][2]
+            assert operator.rows("list", "--schedule", "often")[0][3] == "paused"
+            assert len(cloud.arrivals()) == sent
+            assert operator.call("resume", "often") == (0, "often is not paused\n", "")
+            again.wait_for("backup_submitted")
+            assert operator.call("pause", "often", "--until", "2s")[1].startswith("often is paused until 2")
+            before = len(again.events("backup_submitted"))
+            again.wait_for("backup_submitted", before + 1)
+            assert operator.call("pause", "oftne")[0] == 65
+
+
 def test_a_reload(cloud):
     config = configuration(cloud, {"nightly": {**NEVER, "instances": [GOOD]}})
     with Daemon(config, KEYS) as daemon:
@@ -124,3 +178,41 @@ def test_a_reload(cloud):
         code, out, err = operator.call("reload")
         assert (code, out) == (1, "") and "crsbackupd.yaml:2:" in err and len(err.splitlines()) == 1
         assert "reload refused" in operator.call("status")[1]
+
+
+def test_the_daemon_is_killed_while_it_is_waited_for(cloud):
+    """run --wait goes on with the next one: the run is in its ledger."""
+    cloud.set_faults({"match": {"action": "ManualBackupInstance"}, "do": {"task_time": "3s"}})
+    config = configuration(cloud, {"nightly": {**NEVER, "instances": [GOOD]}}, requests={"settle": "1s"})
+    with Daemon(config, KEYS) as daemon:
+        daemon.wait_for("ready")
+        operator = Operator(daemon)
+        with subprocess.Popen([CTL, "run", "--schedule", "nightly", "--wait", *operator.where], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as waiting:  # fmt: skip
+            daemon.wait_for("backup_submitted")
+            daemon.process.kill()
+            daemon.process.wait()
+            time.sleep(1)
+            assert waiting.poll() is None
+            with Daemon(config, KEYS, directory=daemon.directory) as again:
+                again.wait_for("ready")
+                out, err = waiting.communicate(timeout=60)
+                assert (waiting.returncode, out, err) == (0, "1 of 1 succeeded\n", "")
+                (run,) = operator.json("history")["runs"]
+                assert (run["kind"], run["outcome"]) == ("operator", "succeeded")
+    assert len(cloud.arrivals()) == 1
+
+
+def test_the_readme_as_written(cloud):
+    """Each command of the README's that asks a daemon, in its order."""
+    commands = re.findall(r"^    (crsbackupctl .*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(commands) >= 4
+    config = configuration(cloud, {"nightly": {**NEVER, "instances": ["crs-5a4py64p"]}})
+    with Daemon(config, KEYS) as daemon:
+        daemon.wait_for("ready")
+        environment = {**os.environ, "RUNTIME_DIRECTORY": daemon.directory,
+                       "PATH": f"{os.path.dirname(CTL)}:{os.environ['PATH']}"}  # fmt: skip
+        for command in commands:
+            done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True, timeout=60,
+                                  check=False)
+            assert done.returncode == (1 if "check-age" in command and "WARNING" in done.stdout else 0), (command, done)
