@@ -2,11 +2,11 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
-import socket
-import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -42,18 +42,18 @@ def test_a_socket_that_was_left(tmp_path):
     assert code == 69 and "refused" in err
 
 
-def test_permission_denied(tmp_path):
+def test_permission_denied():
     """Told as what it is: the daemon may well live."""
-    program = str(tmp_path / "ctl")
-    shutil.copy(CTL, program)
-    with Server(tmp_path) as server:
-        os.chmod(server.path, 0o600 if os.geteuid() == 0 else 0)
-        for parent in [tmp_path, *tmp_path.parents][:3]:
-            if os.stat(parent).st_uid == os.geteuid():
-                os.chmod(parent, stat.S_IMODE(os.stat(parent).st_mode) | 0o755)
+    with tempfile.TemporaryDirectory(prefix="ctl-") as name:
+        directory = pathlib.Path(name)
+        directory.chmod(0o755)  # the other user gets as far as the socket
+        program = str(directory / "ctl")
+        shutil.copy(CTL, program)
         other = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-        done = subprocess.run([program, "status", "--socket", server.path], capture_output=True, text=True, check=False,
-                              cwd="/", timeout=30, **other)
+        with Server(directory) as server:
+            os.chmod(server.path, 0o600 if other else 0)
+            done = subprocess.run([program, "status", "--socket", server.path], capture_output=True, text=True,
+                                  check=False, cwd="/", timeout=30, **other)
     assert done.returncode == 69
     assert "permission denied" in done.stderr and "sudo" in done.stderr and "group" in done.stderr
 
@@ -123,8 +123,8 @@ def silence(connection):
         (b"", "went away"),
         (lambda connection: None, "went away"),
         (flood, "line does not end"),
-        (silence, "no answer within"),
-        (trickle, "no whole answer within"),
+        (silence, "no answer within 100ms"),
+        (trickle, "answer within 100ms"),
     ],
     ids=range(16),
 )
@@ -142,7 +142,7 @@ def test_an_answer_without_end(tmp_path):
     """Its rows are taken as they come, but not for ever."""
     with Server(tmp_path, status=rows_without_end) as server:
         code, _, err = server.call("status", "--json", "--timeout", "50ms", timeout=120)
-    assert code == 69 and "no whole answer within 50ms" in err
+    assert code == 69 and "answer within 50ms" in err
 
 
 def test_what_was_said_before_it_closed(tmp_path):
