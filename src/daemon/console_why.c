@@ -1,8 +1,10 @@
 /* See console_ask.h: what an instance is doing and why, and what was decided about it. */
+#include "base/civil.h"
 #include "base/text.h"
 #include "daemon/console_ask.h"
 #include "daemon/console_desk.h"
 #include "engine/members.h"
+#include "engine/orders.h"
 #include "engine/view.h"
 #include "ports/clock_system.h"
 #include "ports/ledger_decisions.h"
@@ -69,12 +71,24 @@ static void say_waiting(struct text *t, const struct member_now *now)
                   text_format_duration(now->wait_us / US_PER_SECOND * US_PER_SECOND, wait));
 }
 
-static void say(struct text *t, const struct schedule *schedule, const struct member_now *now)
+static void say_idle(struct text *t, bool in_file, struct wall until)
+{
+    char when[CIVIL_TEXT_MAX];
+    if (in_file)
+        text_add(t, "the schedule is paused in the file");
+    else if (until.us == WALL_NEVER.us)
+        text_add(t, "an operator has paused the schedule");
+    else if (until.us != LEDGER_NO_PAUSE.us)
+        text_addf(t, "an operator has paused the schedule until %s", civil_format_utc(until, when));
+    else
+        text_add(t, "nothing to do till its next slot");
+}
+
+static void say(struct text *t, bool in_file, struct wall until, const struct member_now *now)
 {
     switch (now->state) {
     case MEMBER_IDLE:
-        text_add(t,
-                 schedule->paused ? "the schedule is paused" : "nothing to do till its next slot");
+        say_idle(t, in_file, until);
         break;
     case MEMBER_WAITING:
         say_waiting(t, now);
@@ -92,23 +106,25 @@ static void say(struct text *t, const struct schedule *schedule, const struct me
     }
 }
 
-static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_place place,
-                         const struct wall *open_from)
+static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_place place)
 {
     char words[WORDS_MAX];
     struct text t = text_over(words, sizeof words);
-    const struct engine *engine = ask->daemon->engine;
+    struct wall wall = clock_now().wall;
+    struct engine *engine = ask->daemon->engine;
     const struct schedule *schedule = &ask->config->schedules[place.schedule];
     const struct instance *instance = &schedule->instances[place.instance];
-    struct view_member member = view_member(engine_view(ask->daemon->engine), place.schedule,
-                                            place.instance, clock_now().wall);
+    struct view_member member =
+        view_member(engine_view(engine), place.schedule, place.instance, wall);
     struct member_now now = engine_member_now(engine, schedule->name, instance->id,
-                                              open_from[place.schedule], member.slot);
-    bool paused = now.state == MEMBER_IDLE && schedule->paused;
-    say(&t, schedule, &now);
+                                              ask->open_from[place.schedule], member.slot);
+    struct wall until = engine_paused_until(engine, place.schedule, wall);
+    bool paused = schedule->paused || until.us != LEDGER_NO_PAUSE.us;
+    say(&t, schedule->paused, until, &now);
     json_open(w, NULL, '{');
     json_put_text(w, "name", schedule->name);
-    json_put_text(w, "state", paused ? "paused" : member_state_name(now.state));
+    json_put_text(w, "state",
+                  paused && now.state == MEMBER_IDLE ? "paused" : member_state_name(now.state));
     json_put_instant(w, "next", engine_next_slot_of(engine, place.schedule));
     json_put_text(w, "text", words);
     json_close(w, '}');
@@ -145,7 +161,7 @@ static void why_end(struct ask *ask, struct json_writer *w)
     json_put_text(w, "instance", job->instance);
     json_open(w, "schedules", '[');
     for (size_t i = 0; i < job->count; i++)
-        put_schedule(ask, w, job->places[i], ask->open_from);
+        put_schedule(ask, w, job->places[i]);
     json_close(w, ']');
 }
 

@@ -159,6 +159,8 @@ def test_a_pause_is_kept(cloud):
             again.wait_for("backup_skipped")
             assert "paused" in [row for row in operator.rows("status") if row[0] == "often"][0][2]
             assert operator.rows("list", "--schedule", "often")[0][3] == "paused"
+            told = {row["name"]: row["text"] for row in operator.json("why", GOOD)["schedules"]}
+            assert told == {"often": "an operator has paused the schedule", "other": "nothing to do till its next slot"}
             assert len(cloud.arrivals()) == sent
             assert operator.call("resume", "often") == (0, "often is not paused\n", "")
             again.wait_for("backup_submitted")
