@@ -102,8 +102,19 @@ def fetch_needs(package):
     known.write_text(needs)
 
 
+def make_room(directory):
+    """A directory in memory, where that may be: what is copied there is soon thrown away."""
+    directory.mkdir(parents=True)
+    try:
+        call(["mount", "-t", "tmpfs", "-o", "mode=755,size=3g", "crsbackupd-test", str(directory)], LIMIT_COMMAND)
+    except Unfit:
+        pass  # the disk will do
+
+
 def remove(directory):
-    """Removes a tree, but never across a mount."""
+    """Removes what make_room() gave, or a tree, but never across a mount."""
+    if os.path.ismount(directory):
+        call(["umount", "--lazy", str(directory)], LIMIT_COMMAND)
     if directory.exists():
         call(["rm", "-rf", "--one-file-system", str(directory)], LIMIT_COMMAND)
 
@@ -123,7 +134,7 @@ class Machine:
             if not pathlib.Path(f"/proc/{old.name.rpartition('-')[2]}").exists():
                 remove(old)
         remove(self.root.parent)
-        self.root.parent.mkdir(parents=True)
+        make_room(self.root.parent)
         try:
             call(["cp", "-a", "--reflink=auto", str(BASE / "root"), str(self.root)], LIMIT_FETCH)
             self._boot()
@@ -135,7 +146,7 @@ class Machine:
     def __exit__(self, *_error):
         if self._nspawn and self._nspawn.poll() is None:
             if self.leader:
-                self.run("systemctl", "poweroff", check=False)
+                self.run("systemctl", "--force", "--force", "poweroff", check=False)  # at once: nothing is to be kept
             try:
                 self._nspawn.wait(20)
             except subprocess.TimeoutExpired:

@@ -4,8 +4,12 @@ The tests build on each other and run in this order. The schedules are due every
 is known from the stand-in of the cloud, what was logged is read where a person would look.
 """
 
+import datetime
+import json
 import re
 import shutil
+import subprocess
+import time
 
 import pytest
 import yaml
@@ -15,8 +19,9 @@ from machine import TOP, Cloud
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 PORT, SLOW_PORT = 8443, 8444
-SLOW_SECONDS = 5
+SLOW_SECONDS = 4
 FIELD = re.compile(r"([a-z_]+)=(\"[^\"]*\"|\S+)")
+METRICS = "127.0.0.1:9746"
 DROP_IN = "/etc/systemd/system/crsbackupd.service.d/test.conf"
 CONFIG = "/etc/crsbackupd/crsbackupd.yaml"
 KEY_FILE = "/etc/crsbackupd/credentials.env"
@@ -26,9 +31,9 @@ def apt(machine, *arguments):
     machine.run("apt-get", "-q", "-y", *arguments, limit=180)
 
 
-def configuration(port=PORT, every="5s", second="crs-aaaa0002", **more):
-    schedules = {"often": {"every": every, "instances": ["crs-aaaa0001", second]}}
-    return yaml.safe_dump({"region": "ap-guangzhou", "endpoint": f"https://127.0.0.1:{port}",
+def configuration(port=PORT, every="5s", name="often", first="crs-aaaa0001", second="crs-aaaa0002", **more):
+    schedules = {name: {"every": every, "instances": [first, second]}}
+    return yaml.safe_dump({"region": "ap-guangzhou", "endpoint": f"https://127.0.0.1:{port}", "metrics": {"listen": METRICS},
                            "tls": {"ca_file": "/etc/ssl/cloud.pem"}, "schedules": schedules, **more})
 
 
@@ -41,6 +46,12 @@ def syslog(machine, name, **fields):
             if fields.items() <= event.items():
                 found.append(event)
     return found
+
+
+def journal(machine, name):
+    """The entries of a name that have their values as fields."""
+    told = machine.run("journalctl", "-t", "crsbackupd", f"EVENT={name}", "-o", "json", "--no-pager").stdout
+    return [json.loads(line) for line in told.splitlines()]
 
 
 def wait_for_more(machine, name, count, **fields):
@@ -56,6 +67,16 @@ def as_the_readme_says(machine, beginning):
     commands = [line.strip() for line in section.splitlines() if line.startswith("    " + beginning)]
     assert len(commands) == 1, commands
     return machine.run("sh", "-c", f"cd /var/tmp && {commands[0]}", limit=180).stdout
+
+
+def rights(machine, name):
+    return machine.run("stat", "-c", "%a %U:%G", name).stdout.strip()
+
+
+def get(machine, path):
+    """The body of a page of the daemon's, for whom the status is 200."""
+    script = f"import urllib.request; print(urllib.request.urlopen('http://{METRICS}{path}', timeout=20).read().decode())"
+    return subprocess.run(machine.inside("/usr/bin/python3", "-c", script, only="-n"), capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def drop_in(machine, *lines):
@@ -86,6 +107,9 @@ def test_apt_installs_it_with_all_it_needs(machine, package):
     assert machine.run("systemctl", "is-enabled", "crsbackupd", check=False).stdout == "disabled\n"
     assert machine.show("ActiveState") == "inactive"
     assert machine.run("dpkg", "--verify", "crsbackupd").stdout == ""
+    assert rights(machine, "/var/lib/crsbackupd") == "700 crsbackupd:crsbackupd"
+    for page in ("man8/crsbackupd.8", "man1/crsbackupctl.1", "man5/crsbackupd.yaml.5"):
+        assert machine.path(f"/usr/share/man/{page}.gz").is_file()
 
 
 @pytest.mark.parametrize("name", ["programs", "service"])
@@ -121,7 +145,10 @@ def test_its_rights_are_few(machine):
     status = dict(re.findall(r"^(\w+):\s*(.*)$", machine.run("cat", f"/proc/{pid}/status").stdout, re.MULTILINE))
     assert status["CapBnd"] == status["CapEff"] == "0000000000000000"
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
-    assert "0" not in status["Uid"].split()
+    assert set(status["Uid"].split()) == {machine.run("id", "-u", "crsbackupd").stdout.strip()}
+    assert rights(machine, "/run/crsbackupd") == "750 crsbackupd:crsbackupd"
+    assert rights(machine, "/run/crsbackupd/control.sock") == "660 crsbackupd:crsbackupd"
+    assert rights(machine, "/var/lib/crsbackupd/ledger.db").endswith("600 crsbackupd:crsbackupd")
     told = machine.run("systemd-analyze", "security", "crsbackupd.service", "--no-pager").stdout
     assert float(re.search(r"Overall exposure level for crsbackupd.service: ([\d.]+)", told).group(1)) <= 1.2
     assert syslog(machine, "started") and not syslog(machine, "configuration_warning")
@@ -129,15 +156,44 @@ def test_its_rights_are_few(machine):
     assert KEYS[1] not in environment + machine.run("systemctl", "show", "crsbackupd").stdout
 
 
+def test_operators(machine):
+    """root, and who is in the group; nobody else."""
+    machine.run("useradd", "--groups", "crsbackupd", "oncall")
+    assert "often" in as_the_readme_says(machine, "crsbackupctl status")
+    for user, complaint in (("oncall", ""), ("nobody", "permission denied")):
+        for verb in ("health", "reload"):
+            done = machine.run("setpriv", f"--reuid={user}", "--regid=nogroup", "--init-groups", "--reset-env", "crsbackupctl", verb, check=False)
+            assert (done.returncode == 0) == (complaint == "") and complaint in done.stderr, (user, verb, done)
+    uid = machine.run("id", "-u", "oncall").stdout.strip()
+    machine.wait("the order in the log", lambda: syslog(machine, "operator", verb="reload", uid=uid))
+    listed = json.loads(machine.run("crsbackupctl", "list", "--json").stdout)["instances"]
+    assert [row["instance"] for row in listed] == ["crs-aaaa0001", "crs-aaaa0002"]
+
+
+def test_metrics(machine):
+    """In spite of the few rights: the process is seen too."""
+    def samples():
+        return dict(line.rsplit(" ", 1) for line in get(machine, "/metrics").splitlines() if line and line[0] != "#")
+
+    last = 'crsbackupd_last_success_timestamp_seconds{schedule="often",instance="crs-aaaa0001"}'
+    machine.wait("a good backup", lambda: float(samples()[last]) > time.time() - 600)
+    found = samples()
+    assert float(found['crsbackupd_backups_total{schedule="often",outcome="submitted"}']) >= 2
+    assert abs(float(found["process_start_time_seconds"]) - time.time()) < 600
+    assert float(found["process_open_fds"]) > 5 and float(found["process_resident_memory_bytes"]) > 1e6
+    get(machine, "/healthz")
+    get(machine, "/readyz")
+
+
 def test_reload(machine):
     pid = machine.show("MainPID")
     before = len(syslog(machine, "reloaded"))
     machine.write(CONFIG, configuration(every="4s"))
     machine.run("systemctl", "reload", "crsbackupd")
-    machine.wait("the reload", lambda: len(syslog(machine, "reloaded")) == before + 1)
+    machine.wait("the line of the reload", lambda: len(syslog(machine, "reloaded")) == before + 1)
 
     machine.write(CONFIG, configuration().replace("every", "evry"))
-    machine.run("systemctl", "reload", "crsbackupd")
+    assert machine.run("systemctl", "reload", "crsbackupd", check=False).returncode != 0
     failed = machine.wait("the refusal", lambda: syslog(machine, "reload_failed"))
     assert CONFIG in failed[0]["message"]
     assert len(syslog(machine, "reloaded")) == before + 1
@@ -152,6 +208,37 @@ def test_the_log_is_restarted_under_it(machine, service):
     machine.run("systemctl", "restart", service)
     wait_for_more(machine, "backup_submitted", 2)
     assert machine.show("MainPID") == pid
+
+
+def test_the_journal_has_fields(machine, clouds):
+    machine.write(CONFIG, configuration(every="4s", log={"target": "journal"}))
+    machine.run("systemctl", "reload", "crsbackupd")
+    entries = machine.wait("entries", lambda: journal(machine, "backup_submitted")[1:] and journal(machine, "backup_submitted"))
+    for entry in entries:
+        assert (entry["SCHEDULE"], entry["REGION"], entry["ATTEMPT"], entry["PRIORITY"]) == ("often", "ap-guangzhou", "1", "5")
+        assert entry["INSTANCE_ID"] in ("crs-aaaa0001", "crs-aaaa0002")
+        machine.wait("the task in the truth", lambda task=entry["TASK_ID"]: task in clouds["first"].tasks())
+        assert re.fullmatch(r"[0-9a-f-]{36}", entry["REQUEST_ID"])
+        assert entry["_SYSTEMD_UNIT"] == "crsbackupd.service"
+        line = entry["MESSAGE"]
+        assert line.startswith("event=backup_submitted ") and f" slot={entry['SLOT']} " in line and f" task_id={entry['TASK_ID']} " in line
+        assert f"| `{entry['MESSAGE_ID']}` | backup_submitted |" in (TOP / "docs/log-events.md").read_text()
+        machine.wait("the line in syslog", lambda task=entry["TASK_ID"]: syslog(machine, "backup_submitted", task_id=task))
+
+
+def test_a_journal_that_is_away_gets_it_all_later(machine, clouds):
+    units = ("systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald-audit.socket")
+    machine.run("systemctl", "stop", *units)
+    before = len(clouds["first"].tasks())
+    machine.wait("backups meanwhile", lambda: clouds["first"].tasks()[before + 1:])
+    meanwhile = set(clouds["first"].tasks()[before:])
+    machine.run("systemctl", "start", "systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald.service")
+    machine.wait("all of them", lambda: meanwhile <= {entry["TASK_ID"] for entry in journal(machine, "backup_submitted")})
+    machine.run("systemctl", "restart", "systemd-journald")
+    before = len(journal(machine, "backup_submitted"))
+    machine.wait("more", lambda: journal(machine, "backup_submitted")[before:])
+    machine.write(CONFIG, configuration(every="4s"))
+    machine.run("systemctl", "reload", "crsbackupd")
 
 
 def test_a_restart_keeps_its_state(machine, clouds):
@@ -181,9 +268,12 @@ def test_the_watchdog_ends_what_hangs(machine):
 def test_a_stop_waits_for_what_is_in_flight(machine, clouds):
     """Longer than TimeoutStopSec= lets it, since it asks for more time."""
     drop_in(machine, "TimeoutStopSec=2s")
-    machine.write(CONFIG, configuration(SLOW_PORT, every="10s", requests={"timeout": "60s"}))
+    others = {"name": "slow", "first": "crs-bbbb0001", "second": "crs-bbbb0002"}  # with no earlier backup to ask about
+    machine.write(CONFIG, configuration(SLOW_PORT, every="6s", **others, requests={"timeout": "60s"}))
     machine.run("systemctl", "restart", "crsbackupd")
-    machine.wait("a request in flight", lambda: " in flight" in machine.show("StatusText") and "; 0 in flight" not in machine.show("StatusText"))
+    slot = re.search(r"Next slot (\S+Z)", machine.wait("the status", lambda: machine.show("StatusText")))[1]
+    due = datetime.datetime.fromisoformat(slot.replace("Z", "+00:00")).timestamp()
+    machine.wait("a slot whose answers are not there yet", lambda: time.time() > due + 1)  # a question would not be waited for
     before = len(syslog(machine, "stopped"))
     machine.run("systemctl", "stop", "crsbackupd")
     assert (machine.show("Result"), machine.show("ExecMainStatus")) == ("success", "0")
@@ -227,6 +317,9 @@ def test_last_nights_failures_in_one_command(machine, clouds):
     machine.run("systemctl", "reload", "crsbackupd")
     wait_for_more(machine, "backup_failed", 1)
     assert "instance=crs-aaaa0002 region=ap-nowhere" in as_the_readme_says(machine, "journalctl")
+    rows = [row.split("\t") for row in as_the_readme_says(machine, "crsbackupctl history").splitlines()]
+    assert ("often", "crs-aaaa0002", "failed") in {(row[1], row[2], row[4]) for row in rows}
+    assert not {row[4] for row in rows} & {"succeeded", "submitted", "open"}
 
 
 def test_all_that_was_begun_was_logged(machine, clouds):
@@ -241,7 +334,7 @@ def test_purge(machine):
     pid = machine.show("MainPID")
     apt(machine, "remove", "crsbackupd")
     assert machine.run("test", "-e", f"/proc/{pid}", check=False).returncode != 0
-    assert machine.path("/var/lib/private/crsbackupd/ledger.db").is_file() and machine.path(CONFIG).is_file()
+    assert machine.path("/var/lib/crsbackupd/ledger.db").is_file() and machine.path(CONFIG).is_file()
     for name in (DROP_IN, "/etc/crsbackupd/secret-id", "/etc/crsbackupd/secret-key"):
         machine.path(name).unlink()
     machine.path(DROP_IN).parent.rmdir()
