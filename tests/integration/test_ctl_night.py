@@ -15,7 +15,8 @@ from terminal import on_a_terminal
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 GOOD, BAD, DEAD = "crs-good0001", "crs-badd0001", "crs-dead0001"
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+TOP = pathlib.Path(__file__).resolve().parents[2]
+README, SHAPES = TOP / "README.md", TOP / "docs" / "crsbackupctl-json.md"
 NEVER = {"cron": "0 0 29 2 *"}  # not while a test runs
 
 
@@ -43,6 +44,13 @@ class Operator:
     def screen(self, *arguments, columns=120, env=None):
         """(exit code, the lines on a terminal)"""
         return on_a_terminal([CTL, *arguments, *self.where], columns=columns, env=env or {"NO_COLOR": "1"})
+
+
+def keys_of(value):
+    """All the names in an answer."""
+    if isinstance(value, dict):
+        return set(value) | {name for each in value.values() for name in keys_of(each)}
+    return {name for each in value for name in keys_of(each)} if isinstance(value, list) else set()
 
 
 def fates(cloud):
@@ -203,6 +211,23 @@ def test_the_daemon_is_killed_while_it_is_waited_for(cloud):
                 (run,) = operator.json("history")["runs"]
                 assert (run["kind"], run["outcome"]) == ("operator", "succeeded")
     assert len(cloud.arrivals()) == 1
+
+
+def test_every_key_is_documented(cloud):
+    """What --json prints is what docs/crsbackupctl-json.md tells of."""
+    told = SHAPES.read_text(encoding="utf-8")
+    verbs = [["status"], ["list"], ["history"], ["why", DEAD], ["health"], ["check-age", "--max", "1s"], ["pause", "nightly"],
+             ["resume", "nightly"], ["reload"], ["run", "--instance", GOOD], ["run", "--instance", DEAD, "--wait"]]  # fmt: skip
+    config = configuration(cloud, {"nightly": {**NEVER, "instances": [GOOD, DEAD]}})
+    with Daemon(config, KEYS) as daemon:
+        operator = Operator(daemon)
+        daemon.wait_for("ready")
+        operator.call("run", "--schedule", "nightly", "--wait")
+        for arguments in verbs:
+            answer = json.loads(operator.call(*arguments, "--json")[1])
+            assert answer, arguments
+            missing = [name for name in sorted(keys_of(answer)) if f'"{name}"' not in told and f"`{name}`" not in told]
+            assert not missing, (arguments, missing)
 
 
 def test_the_readme_as_written(cloud):
