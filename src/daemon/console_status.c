@@ -133,6 +133,9 @@ static void status_end(struct ask *ask, struct json_writer *w)
     put_limiter(daemon, w);
     put_credentials(daemon, w);
     put_ledger(daemon, w);
+    json_open(w, "log", '{');
+    json_put_number(w, "lost", (int64_t)log_writer_lost(daemon->log));
+    json_close(w, '}');
     if (!restore_is_over(daemon->restore))
         json_put_bool(w, "restoring", true);
     json_open(w, "loop", '{');
