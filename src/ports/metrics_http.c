@@ -1,7 +1,8 @@
 /*
  * See metrics_http.h. libmicrohttpd without a thread of its own: it watches its sockets by an epoll
- * descriptor, which the loop watches in turn; a timer runs it when it wants to be run, and when a
- * connection has had its time.
+ * descriptor, which the loop watches in turn; it is run again in the next iteration where it has
+ * more to do, and by a timer when a connection has had its time. (A libuv timer of 0 ms that is set
+ * from its own callback would run again in the same iteration: an idle handle does not.)
  *
  * Happy path: on_poll() -> MHD_run() accepts (on_connection) and reads; on_request() queues an
  * answer; MHD_run() writes it piece by piece, one piece a call, so that a long page is many turns
@@ -40,6 +41,7 @@ struct metrics_http {
     uv_loop_t *loop;
     uv_poll_t poll; /* of the library's epoll descriptor */
     uv_timer_t timer;
+    uv_idle_t again; /* active: run in the next iteration */
     int open_handles;
     struct MHD_Daemon *daemon;
     struct client *oldest;
@@ -252,6 +254,11 @@ static void on_timer(uv_timer_t *timer)
     run(timer->data);
 }
 
+static void on_again(uv_idle_t *again)
+{
+    run(again->data);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     (void)status;
@@ -264,9 +271,10 @@ static void run(struct metrics_http *http)
     (void)MHD_run(http->daemon);
     int64_t next = expire(http);
     MHD_UNSIGNED_LONG_LONG wanted;
-    if (MHD_get_timeout(http->daemon, &wanted) == MHD_YES
-        && (next < 0 || wanted < (MHD_UNSIGNED_LONG_LONG)next))
-        next = (int64_t)wanted;
+    if (MHD_get_timeout(http->daemon, &wanted) == MHD_YES && wanted == 0)
+        (void)uv_idle_start(&http->again, on_again);
+    else
+        (void)uv_idle_stop(&http->again);
     if (next < 0)
         (void)uv_timer_stop(&http->timer);
     else
@@ -309,11 +317,11 @@ static void on_closed(uv_handle_t *handle)
 static int start(struct metrics_http *http, int fd_take)
 {
     http->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET,
-                         fd_take, MHD_OPTION_CONNECTION_LIMIT, 2U * METRICS_HTTP_CLIENTS_MAX,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)METRICS_HTTP_MEMORY_MAX,
-                         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
-                         on_connection, http, MHD_OPTION_END);
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_SUPPRESS_DATE_NO_CLOCK, 0, NULL, NULL, on_request,
+                         http, MHD_OPTION_LISTEN_SOCKET, fd_take, MHD_OPTION_CONNECTION_LIMIT,
+                         2U * METRICS_HTTP_CLIENTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)METRICS_HTTP_MEMORY_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
     if (http->daemon == NULL)
         return -ENOMEM;
     int fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -342,8 +350,10 @@ int metrics_http_create(struct uv_loop_s *loop, const char *listen_at,
     http->source = *source;
     http->loop = loop;
     (void)uv_timer_init(loop, &http->timer);
+    (void)uv_idle_init(loop, &http->again);
     http->timer.data = http;
-    http->open_handles = 1;
+    http->again.data = http;
+    http->open_handles = 2;
     r = start(http, fd);
     if (r < 0) {
         metrics_http_close(http);
@@ -357,8 +367,9 @@ void metrics_http_close(struct metrics_http *http)
 {
     if (http == NULL)
         return;
-    bool watched = http->open_handles > 1;
+    bool watched = http->open_handles > 2;
     uv_close((uv_handle_t *)&http->timer, on_closed);
+    uv_close((uv_handle_t *)&http->again, on_closed);
     if (watched)
         uv_close((uv_handle_t *)&http->poll, on_closed);
     if (http->daemon != NULL)

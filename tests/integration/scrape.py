@@ -25,13 +25,13 @@ def connect(port, timeout=20, receive_buffer=None):
 
 def read_all(link):
     """Everything up to the end of the connection, however it ends."""
-    data = b""
+    pieces = []
     try:
-        while piece := link.recv(65536):
-            data += piece
+        while piece := link.recv(1 << 18):
+            pieces.append(piece)
     except ConnectionResetError:
         pass
-    return data
+    return b"".join(pieces)
 
 
 def split(answer):
@@ -40,17 +40,20 @@ def split(answer):
     lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines[1:])}
     if headers.get("transfer-encoding") == "chunked":
-        whole, rest = b"", body
-        while rest:
-            size, _, rest = rest.partition(b"\r\n")
-            length = int(size, 16)
-            whole, rest = whole + rest[:length], rest[length + 2:]
-            if length == 0:
-                break
-        else:
-            assert not body, "the last chunk is missing"
-        body = whole
+        body = unchunk(body)
     return int(lines[0].split()[1]), headers, body
+
+
+def unchunk(body):
+    """ValueError where the last chunk is missing: the answer was broken off."""
+    pieces, at = [], 0
+    while True:
+        end = body.index(b"\r\n", at)
+        length = int(body[at:end], 16)
+        if length == 0:
+            return b"".join(pieces)
+        pieces.append(body[end + 2:end + 2 + length])
+        at = end + 2 + length + 2
 
 
 def ask(port, path, method="GET", body=b"", timeout=20):

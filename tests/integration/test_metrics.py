@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+import yaml
 
 from daemon import Daemon, configuration, soon
 from scrape import Metrics, ask, connect, free_port, read_all, split
@@ -244,6 +245,53 @@ def test_the_newest_good_backup_is_known_after_a_restart(stand_in, port, tmp_pat
         assert good() == before
         assert Metrics(port)("crsbackupd_backups_total", schedule="often", outcome="succeeded") == 0
         assert daemon.stop() == 0
+
+
+# ---- many instances ----
+
+MANY = 100000
+PACED = 100
+
+
+def many(cloud, port, period):
+    """A hundred thousand instances that are never due beside a hundred that are; text, since a dumper takes long."""
+    config = configuration(cloud, {}, metrics={"listen": f"127.0.0.1:{port}"})
+    del config["schedules"]
+    lines = [yaml.safe_dump(config), "schedules:", '  yearly:\n    cron: "0 0 29 2 *"\n    instances:']
+    lines += [f"      - crs-{number:08d}" for number in range(MANY)]
+    lines += [f"  paced:\n    every: {period}s\n    start_within: 19s\n    instances:"]
+    lines += [f"      - crs-pace{number:04d}" for number in range(PACED)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.alone
+def test_the_pace_holds_under_ten_scrapes_a_second(stand_in, port):
+    """No window over 20, the backlog at 19.7 a second, while pages of 100,000 instances are being made."""
+    cloud = stand_in("--any-instance", "--latency", "150ms")
+    period, due = soon(20, 6)
+    over, sizes = threading.Event(), []
+
+    def scrape():
+        while not over.wait(0.1):
+            with connect(port) as link:
+                link.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                sizes.append(len(read_all(link)))
+
+    with Daemon(many(cloud, port, period), KEYS) as daemon:
+        daemon.wait_for("ready")
+        scraper = threading.Thread(target=scrape)
+        scraper.start()
+        daemon.wait_for("backup_submitted", PACED, timeout=40)
+        over.set()
+        scraper.join()
+        metrics = Metrics(port)
+        assert daemon.stop() == 0
+    assert len([1 for size in sizes if size > 50 * MANY]) >= 20  # it did have work
+    assert len([1 for name, _ in metrics.samples if name == "crsbackupd_last_success_timestamp_seconds"]) == MANY + PACED
+    stats = cloud.stats(since=due * 10**9)
+    assert len(cloud.arrivals()) == PACED
+    assert stats["worst_window"] <= 20
+    assert stats["rate_since_per_s"] >= 19.7
 
 
 # ---- hostile clients ----
