@@ -64,6 +64,17 @@ static const struct verb verbs[] = {
 
 /* ---- one request ---- */
 
+void ask_clear(struct ask *ask)
+{
+    json_finish(&ask->json);
+    config_unref(ask->config);
+    names_finish(&ask->ids);
+    free(ask->id_bytes);
+    free(ask->id_seen);
+    free(ask->open_from);
+    free(ask->state);
+}
+
 static void free_ask(struct ask *ask)
 {
     if (ask == NULL)
@@ -74,13 +85,7 @@ static void free_ask(struct ask *ask)
     if (*link == ask)
         *link = ask->next_waiting;
     desk_leave(ask->desk, ask->job);
-    json_finish(&ask->json);
-    config_unref(ask->config);
-    names_finish(&ask->ids);
-    free(ask->id_bytes);
-    free(ask->id_seen);
-    free(ask->open_from);
-    free(ask->state);
+    ask_clear(ask);
     free(ask);
 }
 
@@ -178,22 +183,27 @@ static const struct verb *find_verb(struct ask *ask)
     return NULL;
 }
 
-static void begin(struct ask *ask)
+bool ask_read(struct ask *ask, const char *bytes, size_t length)
 {
-    size_t length;
     struct errtext err;
-    const char *bytes = control_client_request(ask->client, &length);
     if (json_read(&ask->json, bytes, length, &err) < 0) {
         ask_refuse(ask, "usage", "%s", err.text);
-        return;
+        return false;
     }
     ask->args = json_root(&ask->json);
     if (json_kind_of(ask->args) != JSON_OBJECT) {
         ask_refuse(ask, "usage", "a request is an object");
-        return;
+        return false;
     }
     ask->verb = find_verb(ask);
-    if (ask->verb == NULL || !ask_check_arguments(ask))
+    return ask->verb != NULL && ask_check_arguments(ask);
+}
+
+static void begin(struct ask *ask)
+{
+    size_t length;
+    const char *bytes = control_client_request(ask->client, &length);
+    if (!ask_read(ask, bytes, length))
         return;
     if (ask->verb->changes && !control_client_may_change(ask->client)) {
         ask_refuse(ask, "denied", "%s is for root, the daemon's own user and the socket's group",

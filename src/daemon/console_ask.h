@@ -93,6 +93,12 @@ struct verb {
 
 /* ---- console.c ---- */
 
+/* The request's bytes into json, args and verb, whose arguments it has. False: refused. */
+bool ask_read(struct ask *ask, const char *bytes, size_t length);
+
+/* Frees what the ask owns, but for its job. */
+void ask_clear(struct ask *ask);
+
 /* The answer is this error, whatever was said before. */
 void ask_refuse(struct ask *ask, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
 

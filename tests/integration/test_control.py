@@ -1,10 +1,14 @@
 """The control socket of the real daemon: what it answers, and what hostile clients can do to it."""
 
+import concurrent.futures
+import json
 import os
+import select
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -314,3 +318,92 @@ def test_a_pause(stand_in):
             assert refusal(daemon, "pause", schedule="often", until="2020-01-01T00:00:00Z")[0] == "usage"
             assert refusal(daemon, "pause")[0] == "usage"
             assert refusal(daemon, "resume", schedule="off")[0] == "refused"
+
+
+ASKS = """
+import os, socket, sys
+os.setgroups([int(g) for g in sys.argv[2].split(",") if g])
+os.setgid(int(sys.argv[3]))
+os.setuid(65534)
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+for verb in ("status", "reload"):
+    s.sendall(b'{"verb":"%s"}\\n' % verb.encode())
+    said = b""
+    while not said.endswith(b"}}\\n"):
+        said += s.recv(65536)
+    print(said.splitlines()[-1].decode())
+"""
+
+
+def asked_by(path, groups, group=65534):
+    """(status, reload) as another user is answered, or None where he is not let in."""
+    done = subprocess.run([sys.executable, "-c", ASKS, path, ",".join(map(str, groups)), str(group)], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        assert "PermissionError" in done.stderr, done.stderr
+        return None
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_other_users(daemon):
+    """The file's mode decides who may ask; who is in its group may change something, by any of his groups."""
+    path = path_of(daemon)
+    os.chmod(daemon.directory, 0o755)
+    own = os.stat(path).st_gid
+    assert asked_by(path, []) is None
+    for answer in (asked_by(path, [12345, own]), asked_by(path, [], group=own)):
+        assert "end" in answer[0] and answer[1] == {"end": {"ok": True}}
+    os.chmod(path, 0o666)
+    answer = asked_by(path, [12345])
+    assert "end" in answer[0] and answer[1]["error"]["code"] == "denied"
+    assert len(daemon.events("reloaded")) == 2
+    others = [event for event in daemon.events("operator") if event["uid"] == "65534"]
+    assert len(others) == 2
+
+
+def test_clients_that_are_slow(daemon):
+    """One who does not finish his request, and one who does not read his answer, are closed in time; others are not."""
+    with Client(path_of(daemon)) as begun, Client(path_of(daemon)) as deaf, Client(path_of(daemon)) as patient:
+        begun.send(b'{"verb":')
+        deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.socket.setblocking(False)
+        try:
+            while True:  # till neither side takes any more
+                deaf.socket.send(b'{"verb":"status"}\\n' * 100)
+        except BlockingIOError:
+            pass
+        deaf.socket.setblocking(True)
+        began = time.monotonic()
+        assert begun.line() == b"" and time.monotonic() - began > 5
+        until(lambda: ask(daemon, "status")[1] and closed(deaf.socket))
+        assert patient.ask("health")[1]["end"]["healthy"]
+
+
+def closed(connection):
+    """Whether the other side has closed it: what it sent before is left unread."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    return any(event & select.POLLHUP for _fd, event in poll.poll(0))
+
+
+def answers(daemon, requests):
+    """Sends requests and reads their answers."""
+    with Client(path_of(daemon)) as client:
+        client.send(requests)
+        for _ in range(requests.count(b"\n")):
+            assert client.answer()[1] is not None
+
+
+def test_the_loop_stays_quick(tmp_path):
+    """Nothing that a client does holds the loop. The bound is that of a sanitized build on a busy machine."""
+    schedules = {f"s{i}": {"cron": "0 0 29 2 *", "instances": [f"crs-{i}x{j}" for j in range(1000)]} for i in range(20)}
+    with Daemon(quiet(schedules), KEYS) as daemon:
+        daemon.wait_for("ready")
+        until(lambda: "restoring" not in ask(daemon, "status")[1])
+        requests = [b'{"verb":"list"}\n', b'{"verb":"check-age"}\n', b'{"verb":"status"}\n' * 20,
+                    b"[" + b"1," * 65000 + b"1]\n"]
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda i: answers(daemon, requests[i % 4]), range(24)))
+        assert ask(daemon, "status")[1]["loop"]["longest_turn_ms"] < 500
+        assert daemon.stop() == 0

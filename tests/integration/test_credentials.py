@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from control import Client, path_of
 from daemon import Daemon, configuration, soon
 
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
@@ -327,9 +328,22 @@ def files_below(directory):
     return shown
 
 
+def answers_of(daemon):
+    """What the control socket says to every question, as bytes by verb."""
+    questions = [("status", {}), ("health", {}), ("list", {}), ("check-age", {}), ("history", {"limit": 100000}), ("reload", {}),
+                 ("why", {"instance": EACH_SECOND["often"]["instances"][0]}), ("run", {"schedule": "often"}), ("nonsense", {})]
+    said = {}
+    for verb, arguments in questions:
+        with Client(path_of(daemon)) as client:
+            rows, last = client.ask(verb, **arguments)
+        assert ("end" in last) == (verb != "nonsense"), last
+        said[f"answer to {verb}"] = repr((rows, last)).encode()
+    return said
+
+
 @pytest.mark.parametrize("provider", ["env", "file", "systemd", "cvm-role", "assume-role", "tke-oidc"])
 def test_no_key_is_seen(stand_in, tmp_path, provider):
-    """The log, /proc, the state directory, what a crash leaves: no key, no token, whatever the provider."""
+    """The log, /proc, the state directory, the answers to operators, what a crash leaves: no key, no token, whatever the provider."""
     arguments = ("--web-identity", "WEBTOKEN") if provider == "tke-oidc" else ()
     temporary = provider in ("env", "file", "systemd")
     cloud = stand_in("--any-instance", "--task-time", "0", "--role", "backup", *arguments, token="SESSIONTOKEN" if temporary else None)
@@ -360,6 +374,7 @@ def test_no_key_is_seen(stand_in, tmp_path, provider):
         assert shown["environ"] and shown["cmdline"]
         assert b"Max core file size        0                    0" in shown["limits"]
         assert b" dd" in shown["smaps"]        # the keys' pages are left out of a core
+        shown.update(answers_of(daemon))
         daemon.signal(signal.SIGABRT)      # what is left behind is searched, too
         daemon.end()
         shown.update(files_below(daemon.directory))
