@@ -109,7 +109,7 @@ void ask_refuse(struct ask *ask, const char *code, const char *format, ...) PRIN
 #define ASK_COST_REQUEST_NS 20000
 #define ASK_COST_BYTE_NS 30
 #define ASK_COST_PART_NS 20000
-#define ASK_COST_ROW_NS 2000
+#define ASK_COST_ROW_NS 5000
 #define ASK_COST_MEMBER_NS 100 /* looked at and passed over */
 bool ask_afford(struct ask *ask, int64_t cost_ns);
 

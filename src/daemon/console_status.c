@@ -140,6 +140,7 @@ static void status_end(struct ask *ask, struct json_writer *w)
         json_put_bool(w, "restoring", true);
     json_open(w, "loop", '{');
     json_put_thousandths(w, "longest_turn_ms", loop_longest_turn_ns(daemon->loop) / NS_PER_US);
+    json_put_thousandths(w, "longest_work_ms", loop_longest_work_ns(daemon->loop) / NS_PER_US);
     json_close(w, '}');
 }
 

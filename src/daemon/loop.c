@@ -33,6 +33,8 @@ struct loop {
     struct mono asleep_at; /* when the last turn ended, and how long it had slept by then */
     uint64_t slept_ns;
     int64_t longest_ns;
+    struct mono worked; /* when the last turn ended */
+    int64_t longest_work_ns;
     bool stopping;
     int failure; /* of a timer, seen inside a callback */
 };
@@ -74,8 +76,14 @@ static void measure(struct loop *loop)
     struct mono now = clock_mono();
     uint64_t slept_ns = uv_metrics_idle_time(&loop->uv);
     int64_t took_ns = mono_diff_ns(now, loop->asleep_at) - (int64_t)(slept_ns - loop->slept_ns);
-    if (loop->turns++ > 0 && took_ns > loop->longest_ns)
+    struct mono worked = clock_thread();
+    int64_t work_ns = mono_diff_ns(worked, loop->worked);
+    loop->worked = worked;
+    bool first = loop->turns++ == 0;
+    if (!first && took_ns > loop->longest_ns)
         loop->longest_ns = took_ns;
+    if (!first && work_ns > loop->longest_work_ns)
+        loop->longest_work_ns = work_ns;
     loop->asleep_at = now;
     loop->slept_ns = slept_ns;
 }
@@ -179,6 +187,11 @@ struct uv_loop_s *loop_uv(struct loop *loop)
 int64_t loop_longest_turn_ns(const struct loop *loop)
 {
     return loop->longest_ns;
+}
+
+int64_t loop_longest_work_ns(const struct loop *loop)
+{
+    return loop->longest_work_ns;
 }
 
 int loop_run(struct loop *loop, struct errtext *err)

@@ -30,10 +30,12 @@ int loop_create(const struct loop_calls *calls, struct loop **ret, struct errtex
 struct uv_loop_s *loop_uv(struct loop *loop);
 
 /*
- * The longest that the loop was not ready for anything new: callbacks and the turn between two
- * sleeps. Of the whole life but its first turn, in which the start's work is done.
+ * The longest that the loop was not ready for anything new, callbacks and the turn between two
+ * sleeps: by the clock, and of that its own work, which a busy machine does not lengthen. Of the
+ * whole life but its first turn, in which the start's work is done.
  */
 int64_t loop_longest_turn_ns(const struct loop *loop);
+int64_t loop_longest_work_ns(const struct loop *loop);
 
 /* Runs until loop_stop() and until every handle of the ports is closed. Outcomes: 0; -EIO. */
 int loop_run(struct loop *loop, struct errtext *err) MUST_CHECK;

@@ -13,6 +13,9 @@
 struct now clock_now(void);
 struct mono clock_mono(void);
 
+/* What the calling thread has worked so far: processor time, not waiting. */
+struct mono clock_thread(void);
+
 /*
  * A timer on the wall clock. It also becomes readable when somebody sets the clock.
  * Outcomes: a descriptor of the caller's; negative errno.

@@ -396,7 +396,7 @@ def answers(daemon, requests):
 
 
 def test_the_loop_stays_quick(tmp_path):
-    """Nothing that a client does holds the loop. The bound is that of a sanitized build on a busy machine."""
+    """Nothing that a client does holds the loop: its own work, in a build with sanitizers, which take ten times as long."""
     schedules = {f"s{i}": {"cron": "0 0 29 2 *", "instances": [f"crs-{i}x{j}" for j in range(1000)]} for i in range(20)}
     with Daemon(quiet(schedules), KEYS) as daemon:
         daemon.wait_for("ready")
@@ -405,5 +405,5 @@ def test_the_loop_stays_quick(tmp_path):
                     b"[" + b"1," * 65000 + b"1]\n"]
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda i: answers(daemon, requests[i % 4]), range(24)))
-        assert ask(daemon, "status")[1]["loop"]["longest_turn_ms"] < 500
+        assert ask(daemon, "status")[1]["loop"]["longest_work_ms"] < 200
         assert daemon.stop() == 0
