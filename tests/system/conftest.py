@@ -30,6 +30,7 @@ def machine(package):
         pytest.skip(f"not installed: {', '.join(missing)}")
     own = machines.Machine()
     try:
+        machines.look_around()
         pathlib.Path(machines.BUILD).mkdir(exist_ok=True)
         machines.make_base()
         machines.fetch_needs(package)

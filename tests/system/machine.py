@@ -18,7 +18,7 @@ BASE = BUILD / "base"
 SUITE = "bookworm"
 PACKAGES = ("systemd", "systemd-sysv", "rsyslog", "ca-certificates", "tzdata")
 APT_OPTIONS = ('APT::Install-Recommends "false";', 'APT::Get::Assume-Yes "true";')
-TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb")
+TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "unshare", "dpkg-deb")
 
 # In seconds, on a busy machine.
 LIMIT_BASE = 360
@@ -52,6 +52,11 @@ def call(command, limit, **more):
     if done.returncode != 0:
         raise Unfit(f"{' '.join(map(str, command[:3]))}...: {' | '.join(done.stdout.strip().splitlines()[-3:])}")
     return done.stdout
+
+
+def look_around():
+    """What would be found out late else, after a Debian was downloaded: in a chroot nspawn gets no mount namespace."""
+    call(["unshare", "--mount", "true"], LIMIT_COMMAND)
 
 
 def mirrors():
