@@ -72,6 +72,14 @@ static bool are_present(struct engine *engine, uint64_t generation)
     return keyring->get(keyring->context, &keys, NULL) == 0 && keys->generation == generation;
 }
 
+/* The keyring has others by now. */
+static bool are_replaced(struct engine *engine, uint64_t generation)
+{
+    const struct keyring *keyring = &engine->ports.keyring;
+    const struct keys *keys;
+    return keyring->get(keyring->context, &keys, NULL) == 0 && keys->generation != generation;
+}
+
 static bool tell_refused(struct engine *engine, uint64_t generation)
 {
     const struct keyring *keyring = &engine->ports.keyring;
@@ -118,7 +126,7 @@ void engine_judge_keys(struct engine *engine, uint64_t generation, const struct 
             && !is_of_keys(verdict->code))
             release(engine); /* they are known, and may not do this */
         if (others_may_come && !is_known && is_of_keys(verdict->code)
-            && are_present(engine, generation))
+            && !are_replaced(engine, generation))
             hold(engine, generation, verdict);
         return;
     }
@@ -141,8 +149,8 @@ bool engine_may_sign(struct engine *engine)
     struct refusal *refusal = &engine->refusal;
     if (!refusal->held)
         return true;
-    if (!are_present(engine, refusal->generation)) {
-        refusal->held = false; /* others, which are yet to be tried, or none */
+    if (are_replaced(engine, refusal->generation)) {
+        refusal->held = false; /* others, which are yet to be tried */
         return true;
     }
     (void)tell_refused(engine, refusal->generation);

@@ -129,6 +129,7 @@ static int twin_send(void *context, const struct transport_request *request, str
         return errtext_set(err, -EINVAL, "unknown");
     check_keys(sim, request);
     int host = world_find_host(request->url);
+    oracle_signed(&sim->oracle, sim->keys.generation);
     if (record != NULL) {
         trace_line(&sim->trace, "send %s %d attempt ticket %llx",
                    world_schedule_name(record->schedule), record->instance,
@@ -145,6 +146,7 @@ static int twin_send(void *context, const struct transport_request *request, str
     m->record = record == NULL ? MESSAGE_OF_NO_RECORD : (size_t)(record - sim->oracle.records);
     m->ticket = request->ticket;
     m->host = host;
+    m->keys = sim->keys.generation;
     m->rate = sim->world.generations[sim->generation].per_second;
     m->stamp_s = strtoll(header(request, "X-TC-Timestamp"), NULL, 10);
     m->sent_at = sim->clock.now;
@@ -216,6 +218,10 @@ void cloud_outcome(struct sim *sim, uint64_t index)
         oracle_answered(&sim->oracle);
     }
     bool answered = m->outcome == EXCHANGE_ANSWERED;
+    if (m->revoked && answered && m->keys == sim->keys.generation)
+        oracle_keys_refused(&sim->oracle);
+    else if (answered && m->http_status == 200)
+        oracle_keys_serve(&sim->oracle);
     oracle_back_from(&sim->oracle, m->host, m->era, m->is_probe, answered && m->http_status < 500);
     if (answered && m->looks_at >= 0)
         oracle_looked(&sim->oracle, m->looks_at, m->sent_at);

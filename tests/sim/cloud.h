@@ -37,7 +37,9 @@ struct message {
     size_t record; /* MESSAGE_OF_NO_RECORD: it only asks */
     int looks_at;  /* the instance whose backups it was told; -1: none */
     int64_t sent_at;
-    uint64_t era; /* of its host */
+    uint64_t era;  /* of its host */
+    uint64_t keys; /* the generation that signed it */
+    bool revoked;  /* and the cloud refuses it */
     bool is_probe;
     uint64_t ticket;
     int host;

@@ -160,6 +160,9 @@ void cloud_decide(struct sim *sim, struct message *m, int64_t at)
     m->date_second = second;
     if (llabs(second - m->stamp_s) > SKEW_MAX_S) {
         cloud_refuse(m, "AuthFailure.SignatureExpire", "expired", true);
+    } else if (sim->world.revoked_at > 0 && at >= sim->world.revoked_at && m->keys == 1) {
+        m->revoked = true;
+        cloud_refuse(m, "AuthFailure.SecretIdNotFound", "it is disabled", true);
     } else if (is_over_quota(sim, m, at, &limit)) {
         char text[128];
         (void)snprintf(text, sizeof text,

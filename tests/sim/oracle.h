@@ -17,7 +17,7 @@
  * is due ends in bounded time; no spinning; no sleeping past work RULE_IDENTITY  slots are those of
  * the rule, in order, and never repeat RULE_POLICY    run, caught up, missed or skipped as the file
  * says; no overlap where it is forbidden; no more attempts after failed tasks than it allows
- *   RULE_DEAD      a host that is dead is not hammered
+ *   RULE_DEAD      a host that is dead is not hammered, nor is anyone by keys that are refused
  *   RULE_LOG       no secret and no control character in a line
  */
 #pragma once
@@ -221,6 +221,8 @@ struct oracle {
     const struct cloud *cloud; /* its books */
     int in_flight;
     int64_t freed_at;       /* a place in flight came free */
+    bool keys_refused;      /* what was sent by them last, was refused for them */
+    int64_t probed_at;      /* that came back, or another was sent */
     int64_t unjudged_until; /* after a reload the old pace still shows in how late things are */
     bool draining;
     bool reloading;
@@ -311,6 +313,11 @@ void oracle_resuming(struct oracle *oracle);
 
 /* Nothing of the record is in the log. */
 void oracle_forget_kept(struct record *record);
+
+/* Something is signed by the keys of a generation; what the cloud made of what was signed. */
+void oracle_signed(struct oracle *oracle, uint64_t generation);
+void oracle_keys_refused(struct oracle *oracle);
+void oracle_keys_serve(struct oracle *oracle);
 
 /* ---- what only the simulation knows ---- */
 

@@ -3,6 +3,9 @@
 
 #include "sim/oracle.h"
 
+/* Keys that the cloud once refused may rest so long though it takes them again. */
+#define KEYS_REST_NS (65 * NS_PER_SECOND)
+
 /* oracle.c */
 int oracle_schedule_index(const char *name);
 void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot, enum ledger_kind kind);

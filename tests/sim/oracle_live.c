@@ -141,6 +141,8 @@ static void check_ended(struct oracle *oracle)
         const struct record *r = &oracle->records[oracle->open.list[i]];
         struct wall from = wall_before(r->due, oracle->quiet_wall) ? oracle->quiet_wall : r->due;
         int64_t allowed = patience + g->timeout_us + END_SLACK_US;
+        if (oracle->world->keys_may_change)
+            allowed += KEYS_REST_NS / NS_PER_US;
         if (r->doubted_at > 0)
             allowed += oracle->world->settle_us + LOOKS_US;
         int64_t before = oracle->clock->now - allowed * NS_PER_US;

@@ -140,7 +140,8 @@ static int64_t blind_ns(const struct oracle *oracle, const struct record *r, int
     age = by_wall > age ? by_wall : age;
     int64_t poll = age / 3 < POLL_LEAST_NS ? POLL_LEAST_NS : least(age / 3, POLL_MOST_NS);
     int64_t queue = (int64_t)oracle->watched.count * NS_PER_SECOND / g->per_second;
-    return poll + poll / 3 + queue + g->timeout_us * NS_PER_US + SLACK_NS;
+    int64_t keys = oracle->world->keys_may_change ? KEYS_REST_NS : 0;
+    return keys + poll + poll / 3 + queue + g->timeout_us * NS_PER_US + SLACK_NS;
 }
 
 void oracle_check_finished(struct oracle *oracle)

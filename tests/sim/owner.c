@@ -23,6 +23,27 @@ static int twin_keys(void *context, const struct keys **ret, struct errtext *err
     return 0;
 }
 
+static bool twin_refused(void *context, uint64_t generation)
+{
+    struct sim *sim = context;
+    sim->oracle.progress++;
+    trace_line(&sim->trace, "keys %llu are refused", (unsigned long long)generation);
+    sim->keys_refused = true;
+    return sim->world.keys_may_change;
+}
+
+/* The keys as they stand where they are read. */
+static void read_keys(struct sim *sim)
+{
+    sim->keys_refused = false;
+    if (sim->world.revoked_at == 0 || sim->clock.now < sim->world.replaced_at
+        || sim->keys.generation == 2)
+        return;
+    sim->keys.generation = 2;
+    sim->keys.id[4] = 'y';
+    trace_line(&sim->trace, "keys 2 are taken up");
+}
+
 static void twin_write(void *context, const struct event *event)
 {
     struct sim *sim = context;
@@ -44,6 +65,8 @@ static void start_engine(struct sim *sim)
 {
     struct errtext err = {""};
     struct config *config = world_config(&sim->world, sim->generation);
+    read_keys(sim);
+    oracle_keys_serve(&sim->oracle);
     oracle_configured(&sim->oracle, sim->generation, true);
     if (sim->world.durable)
         oracle_resuming(&sim->oracle);
@@ -77,7 +100,7 @@ static void init(struct sim *sim)
     sim->ports = (struct engine_ports){
         .transport = cloud_transport(sim),
         .ledger = ledger_port(sim),
-        .keyring = {.context = sim, .get = twin_keys},
+        .keyring = {.context = sim, .get = twin_keys, .refused = twin_refused},
         .journal = {sim, twin_write},
         .chance = {sim, twin_chance},
         .built = {sim->world.built_us},
@@ -109,6 +132,8 @@ static void turn(struct sim *sim)
 {
     if (sim->engine == NULL || sim->oracle.broken != RULE_NONE)
         return;
+    if (sim->keys_refused && sim->world.keys_may_change)
+        read_keys(sim);
     oracle_before_turn(&sim->oracle);
     sim->slot_begun = false;
     engine_step(sim->engine, clock_sample(&sim->clock));

@@ -47,6 +47,7 @@ static const struct bed beds[] = {
     {PLANT_NEVER_DOWN, "the breaker never opens", {RULE_DEAD}},
     {PLANT_FAILS_UNCOUNTED, "retries failed tasks for ever", {RULE_POLICY}},
     {PLANT_FORGET_FAILS, "a start forgets failed tasks", {RULE_POLICY, RULE_ACCOUNT}},
+    {PLANT_REFUSED_KEYS, "goes on with refused keys", {RULE_DEAD}},
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
 };
 
@@ -145,6 +146,17 @@ enum start __wrap_engine_may_start(struct engine *engine, const struct run *run)
 enum start __wrap_engine_may_start(struct engine *engine, const struct run *run)
 {
     return planted == PLANT_OVERLAP ? START_NOW : __real_engine_may_start(engine, run);
+}
+
+void __real_engine_judge_keys(struct engine *engine, uint64_t generation,
+                              const struct verdict *verdict, const struct run *run);
+void __wrap_engine_judge_keys(struct engine *engine, uint64_t generation,
+                              const struct verdict *verdict, const struct run *run);
+void __wrap_engine_judge_keys(struct engine *engine, uint64_t generation,
+                              const struct verdict *verdict, const struct run *run)
+{
+    if (planted != PLANT_REFUSED_KEYS)
+        __real_engine_judge_keys(engine, generation, verdict, run);
 }
 
 int __real_engine_watch(struct engine *engine, struct lane *lane, const struct submission *what,

@@ -41,6 +41,7 @@ enum plant {
     PLANT_NEVER_DOWN,      /* and never opens */
     PLANT_FAILS_UNCOUNTED, /* tasks that failed are not counted */
     PLANT_FORGET_FAILS,    /* a start does not know how many tasks failed */
+    PLANT_REFUSED_KEYS,    /* nobody minds that the keys are refused */
     PLANT_UNKEPT_SLOT,     /* a slot that the ledger refused is opened all the same */
 };
 
@@ -116,6 +117,7 @@ struct sim {
     struct ledger_twin ledger;
     struct keys keys;
     bool keys_available;
+    bool keys_refused; /* they are looked for anew before the next turn */
     const struct faults *faults;
     struct dice chance;
     struct dice owner;

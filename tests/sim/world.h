@@ -144,6 +144,9 @@ struct world {
     int act_count;
     struct outage outages[WORLD_OUTAGES_MAX];
     int outage_count;
+    bool keys_may_change; /* else they are those of the environment */
+    int64_t revoked_at;   /* the first keys are refused from then on; true time, ns; 0: never */
+    int64_t replaced_at;  /* others are where they are read; valid with revoked_at */
 };
 
 void world_make(struct world *world, uint64_t seed, bool big);

@@ -1,7 +1,7 @@
 /*
  * See world.h: what a seed says of tasks and hosts: how long backups take, how many fail, how far
  * the cloud's lists lag, what the files say of all that, and when a host is dead. Drawn from dice
- * of its own, after all else.
+ * of its own, after all else. Also when the account's keys are rotated.
  */
 #include "sim/world.h"
 
@@ -79,6 +79,20 @@ static void make_outages(struct world *world, struct dice *dice)
     }
 }
 
+/* A key is rotated: where the daemon reads it, a little before or some time after. */
+static void make_keys(struct world *world)
+{
+    struct dice dice = dice_of(world->seed, 12);
+    int64_t end = world->acts[world->act_count - 2].at; /* quiet begins */
+    world->keys_may_change = dice_chance(&dice, 600);
+    if (!world->keys_may_change || !dice_chance(&dice, 500))
+        return;
+    world->revoked_at = dice_range(&dice, 1, end);
+    int64_t after = dice_range(&dice, -60, world->kind == WORLD_LONG ? 1800 : 90) * NS_PER_SECOND;
+    int64_t at = world->revoked_at + after;
+    world->replaced_at = at < 0 ? 0 : at > end ? end : at;
+}
+
 void world_make_tasks(struct world *world)
 {
     struct dice dice = dice_of(world->seed, 11);
@@ -87,6 +101,7 @@ void world_make_tasks(struct world *world)
         return;
     make_tasks(world, &dice);
     make_outages(world, &dice);
+    make_keys(world);
 }
 
 const struct outage *world_outage(const struct world *world, int host, int64_t at)
