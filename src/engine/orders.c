@@ -121,13 +121,13 @@ static int record_order(struct engine *engine, struct open_slot *open, const uin
 {
     uint32_t told = 0;
     int r = 0;
-    for (; r == 0 && open->named && told < count; told++)
+    for (; r == 0 && instances != NULL && told < count; told++)
         r = record_member(engine, open, instances[told], LEDGER_AGAIN, "");
     if (r == 0)
         r = open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall);
     if (r == 0 || !engine->ports.ledger.durable)
         return 0;
-    for (uint32_t i = 0; open->named && i < told; i++)
+    for (uint32_t i = 0; instances != NULL && i < told; i++)
         (void)!record_member(engine, open, instances[i], LEDGER_SKIPPED, "refused");
     return r;
 }

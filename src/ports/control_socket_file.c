@@ -47,7 +47,7 @@ static int try_lock(const char *name, int *ret)
     int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return -errno;
-    struct stat held;
+    struct stat held = {.st_ino = 0};
     struct stat named = {.st_ino = 0};
     int r = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 ? 0 : -errno;
     if (r == 0

@@ -156,9 +156,11 @@ int ledger_reader_pauses(struct ledger_reader *reader, ledger_pause_fn each, voi
     int code;
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
         const char *schedule = (const char *)sqlite3_column_text(s, 0);
-        bool ends = sqlite3_column_type(s, 1) != SQLITE_NULL;
+        struct wall until = WALL_NEVER;
+        if (sqlite3_column_type(s, 1) != SQLITE_NULL)
+            until.us = sqlite3_column_int64(s, 1);
         if (schedule != NULL)
-            each(context, schedule, ends ? (struct wall){sqlite3_column_int64(s, 1)} : WALL_NEVER);
+            each(context, schedule, until);
     }
     int r = ledger_schema_outcome(reader->db, code);
     (void)sqlite3_reset(s);

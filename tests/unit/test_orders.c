@@ -1,0 +1,192 @@
+/* Orders of an operator: who runs, when, what a crash leaves of them, and what a pause skips. */
+#include "unit.h"
+
+#include "engine/orders.h"
+#include "engine_twin.h"
+
+#include <string.h>
+
+#define NOON INT64_C(1793534400) /* 2026-11-01T12:00:00Z */
+#define SECOND US_PER_SECOND
+
+/* Every hour; a spread that nobody waits for here. */
+static struct config *three(void)
+{
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "hourly", "1h");
+    schedule->overlap = OVERLAP_FORBID;
+    schedule->spread_us = 1800 * SECOND;
+    schedule->start_within_us = 600 * SECOND;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_add(config, schedule, "crs-b", "http://127.0.0.1:2/");
+    twin_add(config, schedule, "crs-c", NULL);
+    return config;
+}
+
+static void begin(struct twin *twin)
+{
+    twin_init(twin, NOON + 60);
+    twin_make_durable(twin);
+    twin_start(twin, three());
+    twin_run(twin, 5 * SECOND);
+}
+
+static int order(struct twin *twin, const uint32_t *instances, uint32_t count)
+{
+    struct wall slot = engine_order_slot(twin->engine, twin->now);
+    return engine_order(twin->engine, slot, 0, instances, count, NULL);
+}
+
+static int sent_of(const struct twin *twin, const char *id)
+{
+    int count = 0;
+    for (int i = 0; i < twin->sent_count; i++)
+        count += strstr(twin->sent[i].body, id) != NULL;
+    return count;
+}
+
+static void slots_are_never_the_same(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.now.wall = wall_from_seconds(NOON + 70);
+    struct wall last = {0};
+    for (int i = 0; i < 5; i++) {
+        struct wall slot = engine_order_slot(twin.engine, twin.now);
+        assert_true(wall_before(last, slot) && slot.us % SECOND != 0);
+        last = slot;
+    }
+    twin_finish(&twin);
+}
+
+static void those_that_are_named_run_at_once(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    assert_int_equal(order(&twin, (const uint32_t[]){2, 1}, 2), 0);
+    twin_run(&twin, 2 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    assert_true(sent_of(&twin, "crs-c") == 1 && sent_of(&twin, "crs-b") == 1);
+    assert_int_equal(order(&twin, NULL, 0), 0);
+    twin_run(&twin, 2 * SECOND); /* an earlier one of crs-b and crs-c is under way */
+    assert_int_equal(twin.sent_count, 3);
+    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    twin_finish(&twin);
+}
+
+static void a_crash_keeps_those_that_were_named(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.ledger_is_slow = true; /* nothing leaves before the crash */
+    assert_int_equal(order(&twin, (const uint32_t[]){0, 1}, 2), 0);
+    assert_int_equal(twin.log[twin.log_count - 1].kind, LEDGER_STARTED);
+    assert_int_equal(twin.log[twin.log_count - 1].run_kind, LEDGER_KIND_OPERATOR);
+    twin_crash(&twin, 0);
+    twin.ledger_is_slow = false;
+    twin_start(&twin, three());
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    assert_int_equal(sent_of(&twin, "crs-c"), 0);
+    /* The plan is as it was: its next slot comes. */
+    assert_int_equal(engine_status(twin.engine).next_slot.us, (NOON + 3600) * SECOND);
+    twin_accept(&twin, 0);
+    twin_accept(&twin, 1);
+    twin_run(&twin, SECOND);
+    twin_crash(&twin, 0);
+    twin_start(&twin, three());
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    twin_finish(&twin);
+}
+
+static void a_crash_keeps_an_order_for_all(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.ledger_is_slow = true;
+    assert_int_equal(order(&twin, NULL, 0), 0);
+    twin_crash(&twin, 0);
+    twin.ledger_is_slow = false;
+    twin_start(&twin, three());
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin.sent_count, 3);
+    twin_finish(&twin);
+}
+
+static void an_order_without_its_last_entry_is_none(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.ledger_is_slow = true;
+    assert_int_equal(order(&twin, (const uint32_t[]){0, 1}, 2), 0);
+    twin_crash(&twin, 1);
+    twin.ledger_is_slow = false;
+    twin_start(&twin, three());
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin.sent_count, 0);
+    twin_finish(&twin);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.ledger_refuses = true;
+    struct errtext err = {""};
+    struct wall slot = engine_order_slot(twin.engine, twin.now);
+    assert_int_equal(engine_order(twin.engine, slot, 0, (const uint32_t[]){0}, 1, &err),
+                     ORDERS_REFUSED);
+    assert_non_null(strstr(err.text, "cannot be recorded"));
+    twin.ledger_refuses = false;
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin.sent_count, 0);
+    assert_int_equal(engine_status(twin.engine).waiting, 0);
+    engine_drain(twin.engine, twin.now);
+    assert_int_equal(order(&twin, NULL, 0), ORDERS_REFUSED);
+    twin_finish(&twin);
+}
+
+static void the_slots_of_a_pause_are_skipped(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    const struct wall until = wall_from_seconds(NOON + 7200);
+    assert_int_equal(engine_pause(twin.engine, 0, until, NULL), 0);
+    assert_int_equal(engine_pause(twin.engine, 0, until, NULL), 0);
+    twin_reload(&twin, three());
+    assert_int_equal(engine_paused_until(twin.engine, 0, twin.now.wall).us, until.us);
+    twin_run(&twin, 3600 * SECOND);
+    assert_int_equal(twin.sent_count, 0);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_skipped schedule=hourly"), 1);
+    assert_int_equal(twin_count_lines(&twin, "reason=paused"), 1);
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0); /* an order is one */
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin.sent_count, 1);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 5400 * SECOND); /* past its end: the slot of that instant runs */
+    assert_true(sent_of(&twin, "crs-c") == 1);
+    assert_int_equal(engine_paused_until(twin.engine, 0, twin.now.wall).us, LEDGER_NO_PAUSE.us);
+    twin_finish(&twin);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slots_are_never_the_same),
+        cmocka_unit_test(those_that_are_named_run_at_once),
+        cmocka_unit_test(a_crash_keeps_those_that_were_named),
+        cmocka_unit_test(a_crash_keeps_an_order_for_all),
+        cmocka_unit_test(an_order_without_its_last_entry_is_none),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(the_slots_of_a_pause_are_skipped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
