@@ -1,9 +1,12 @@
 /*
- * See metrics_page.h: the families that the engine's view answers. The one with a sample a member
- * is most of a large page, so what its samples have in common is written once a schedule.
+ * See metrics_page.h: the families with a sample a schedule, a member or a host that the engine
+ * answers. The one with a sample a member is most of a large page, so what its samples have in
+ * common is written once a schedule.
  */
 #include "daemon/metrics_page.h"
 #include "daemon/restore.h"
+#include "engine/members.h"
+#include "engine/orders.h"
 #include "engine/view.h"
 
 #include <string.h>
@@ -33,7 +36,9 @@ bool metrics_paused(struct metrics_page *page, const char *name, struct text *t)
     if (is_over(page))
         return false;
     struct sample s = of_schedule(page, t, name);
-    exposition_whole(&s, page->config->schedules[page->first].paused ? 1 : 0);
+    struct wall until = engine_paused_until(page->daemon->engine, page->first, page->now.wall);
+    bool ordered = until.us != LEDGER_NO_PAUSE.us;
+    exposition_whole(&s, page->config->schedules[page->first].paused || ordered ? 1 : 0);
     page->first++;
     return true;
 }
@@ -106,4 +111,69 @@ bool metrics_last_success(struct metrics_page *page, const char *name, struct te
     exposition_whole(&s, wall_seconds(member.good_at));
     page->second++;
     return true;
+}
+
+/* ---- hosts ---- */
+
+/* A host by another scheme, before and after a reload, has two lanes: the first one counts. */
+static bool has_earlier(const struct metrics_page *page, const struct lane_now *lane, uint32_t n)
+{
+    struct lane_now other;
+    for (uint32_t i = 0; i < n && engine_lane_now(page->daemon->engine, i, &other); i++)
+        if (other.action == lane->action && strcmp(other.host, lane->host) == 0)
+            return true;
+    return false;
+}
+
+/* The next lane and action; false: there is none. */
+static bool next_lane(struct metrics_page *page, struct lane_now *ret)
+{
+    while (engine_lane_now(page->daemon->engine, page->first, ret)) {
+        page->first++;
+        if (!has_earlier(page, ret, page->first - 1))
+            return true;
+    }
+    return false;
+}
+
+static struct sample of_lane(struct text *t, const char *name, const struct lane_now *lane)
+{
+    struct sample s = exposition_begin(t, name, "");
+    exposition_label(&s, "host", lane->host);
+    exposition_label(&s, "action", lane->action);
+    return s;
+}
+
+bool metrics_pace(struct metrics_page *page, const char *name, struct text *t)
+{
+    struct lane_now lane;
+    if (!next_lane(page, &lane))
+        return false;
+    struct sample s = of_lane(t, name, &lane);
+    exposition_decimal(&s, lane.per_second_milli, 3);
+    return true;
+}
+
+bool metrics_queued(struct metrics_page *page, const char *name, struct text *t)
+{
+    struct lane_now lane;
+    if (!next_lane(page, &lane))
+        return false;
+    struct sample s = of_lane(t, name, &lane);
+    exposition_whole(&s, (int64_t)lane.queued);
+    return true;
+}
+
+bool metrics_endpoint_up(struct metrics_page *page, const char *name, struct text *t)
+{
+    struct lane_now lane;
+    while (next_lane(page, &lane)) {
+        if (strcmp(lane.action, counters_action_name(COUNTERS_BACKUP)) != 0)
+            continue; /* once a host */
+        struct sample s = exposition_begin(t, name, "");
+        exposition_label(&s, "host", lane.host);
+        exposition_whole(&s, lane.is_down ? 0 : 1);
+        return true;
+    }
+    return false;
 }

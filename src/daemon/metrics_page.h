@@ -3,7 +3,7 @@
  *
  *   metrics.c           the server, the page's pieces
  *   metrics_families.c  the table of families, and the samples of most
- *   metrics_members.c   those of the engine's view
+ *   metrics_members.c   those of schedules, members and hosts that the engine answers
  */
 #pragma once
 
@@ -58,6 +58,9 @@ bool metrics_max_age(struct metrics_page *page, const char *name, struct text *t
 bool metrics_overdue(struct metrics_page *page, const char *name, struct text *t);
 bool metrics_never_overdue(struct metrics_page *page, const char *name, struct text *t);
 bool metrics_last_success(struct metrics_page *page, const char *name, struct text *t);
+bool metrics_pace(struct metrics_page *page, const char *name, struct text *t);
+bool metrics_queued(struct metrics_page *page, const char *name, struct text *t);
+bool metrics_endpoint_up(struct metrics_page *page, const char *name, struct text *t);
 
 /* ---- metrics_families.c ---- */
 

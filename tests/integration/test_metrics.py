@@ -11,6 +11,7 @@ import time
 import pytest
 import yaml
 
+import control
 from daemon import Daemon, configuration, soon
 from scrape import Metrics, ask, connect, free_port, read_all, split
 
@@ -49,6 +50,12 @@ def eventually(condition, timeout=30):
         time.sleep(0.05)
 
 
+def known(port):
+    """The metrics as soon as the ledger was read: what it had is not known before."""
+    eventually(lambda: "crsbackupd_last_success_timestamp_seconds" in Metrics(port).names())
+    return Metrics(port)
+
+
 # ---- pages ----
 
 
@@ -76,19 +83,23 @@ def documented():
 
 
 def test_every_counter_is_there_from_the_start(daemon, port):
-    metrics = Metrics(port)
+    metrics = known(port)
     actions = ("ManualBackupInstance", "DescribeTaskInfo", "DescribeTaskList", "DescribeInstanceBackups")
     for action in actions:
         for code in ("OK", "RequestLimitExceeded", "Client.Lost", "other"):
             assert metrics("crsbackupd_api_requests_total", action=action, code=code) == 0
         assert metrics("crsbackupd_api_request_duration_seconds_bucket", action=action, le="+Inf") == 0
         assert metrics("crsbackupd_limiter_wait_seconds_count", action=action) == 0
+        assert metrics("crsbackupd_limiter_queue_length", host="127.0.0.1:9", action=action) == 0
     for outcome in ("submitted", "succeeded", "failed", "unknown", "missed", "skipped"):
         assert metrics("crsbackupd_backups_total", schedule="yearly", outcome=outcome) == 0
     assert metrics("crsbackupd_missed_slots_total", schedule="yearly") == 0
     assert metrics("crsbackupd_config_last_reload_successful") == 1
     assert metrics("crsbackupd_credentials_available") == 1
-    assert abs(metrics("process_open_fds") - len(os.listdir(f"/proc/{daemon.process.pid}/fd"))) <= 1  # the question's own
+    assert metrics("crsbackupd_endpoint_up", host="127.0.0.1:9") == 1
+    assert metrics("crsbackupd_limiter_requests_per_second", host="127.0.0.1:9", action="ManualBackupInstance") == 20
+    # The question's own may be gone already, and a connection before it still be there.
+    eventually(lambda: abs(Metrics(port)("process_open_fds") - len(os.listdir(f"/proc/{daemon.process.pid}/fd"))) <= 1)
     now = time.time()
     assert now - 60 < metrics("process_start_time_seconds") <= now
     assert now - 60 < metrics("crsbackupd_config_last_reload_success_timestamp_seconds") <= now
@@ -159,7 +170,10 @@ def test_readiness_ends_with_the_drain_and_health_does_not(stand_in, port):
 
 
 def test_reloads(daemon, port):
-    """A bad one shows, a good one moves the address, and one without metrics ends them."""
+    """A pause shows, a bad reload shows, a good one moves the address, and one without metrics ends them."""
+    assert Metrics(port)("crsbackupd_schedule_paused", schedule="yearly") == 0
+    control.ask(daemon, "pause", schedule="yearly")
+    assert Metrics(port)("crsbackupd_schedule_paused", schedule="yearly") == 1
     before = Metrics(port)("crsbackupd_config_last_reload_success_timestamp_seconds")
     daemon.write(quiet(port, regoin="x"))
     daemon.reload()
