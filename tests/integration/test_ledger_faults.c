@@ -147,7 +147,7 @@ static void test_migration(void **state)
             int64_t version = shelf_ask(shelf, "PRAGMA user_version");
             assert_true(version == 3 || (version == 2 && r < 0));
             assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM pragma_table_info('runs')"),
-                             version == 2 ? 13 : 16);
+                             version == 2 ? 13 : 18);
             assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs"), 10);
             assert_int_equal(shelf_open(shelf), 0);
             shelf_close(shelf);
