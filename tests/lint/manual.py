@@ -1,4 +1,5 @@
-"""The manual pages tell of every key of the file with its words, and of every option and verb of the programs.
+"""The manual pages tell of every key of the file with its words, and of every option and verb of the programs;
+the example of the file has every key, be it in a comment.
 
 A key stands in crsbackupd.yaml(5) as a line "*section.key*:" below the heading of where it belongs; a verb begins
 a line of crsbackupctl(1).
@@ -8,7 +9,7 @@ import re
 
 from source import blank, read
 
-SCHEMA = "src/ports/config_schema.c"
+SCHEMA, EXAMPLE = "src/ports/config_schema.c", "conf/crsbackupd.yaml"
 KEYS_PAGE, CTL_PAGE, DAEMON_PAGE = (f"docs/man/{name}.scd" for name in ("crsbackupd.yaml.5", "crsbackupctl.1", "crsbackupd.8"))
 HEADINGS = {"the file": "THE FILE", "a schedule": "A SCHEDULE", "an instance": "AN INSTANCE"}
 
@@ -54,8 +55,11 @@ def check_keys(tree):
     if not (tree.root / SCHEMA).is_file():
         return
     keys, page = schema(blank(read(tree.root / SCHEMA), strings=False)), entries(read(tree.root / KEYS_PAGE))
+    example = read(tree.root / EXAMPLE)
     planned = [key for (_, key) in keys if f"{key}." in {name.rpartition(".")[0] + "." for _, name in page}]
     for (heading, key), words in sorted(keys.items()):
+        if key not in planned and not re.search(rf"\b{key.rpartition('.')[2]}:", example):
+            yield EXAMPLE, 1, f"does not show {key}"
         if (heading, key) not in page:
             if key not in planned:
                 yield KEYS_PAGE, 1, f"does not tell of {key} below {heading}"

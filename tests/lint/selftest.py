@@ -192,6 +192,7 @@ class Manual(Planted):
         super().setUp()
         self.plant("src/ports/config_schema.c", self.SCHEMA)
         self.plant("docs/man/crsbackupd.yaml.5.scd", self.PAGE)
+        self.plant("conf/crsbackupd.yaml", "region: ap-x\n#log: {target: auto}\n#proxy: none\n")
         self.plant("src/ctl/verb_run.c", self.CTL)
         self.plant("docs/man/crsbackupctl.1.scd", "*run* [*--wait*] [*-c* _FILE_]\n")
 
@@ -201,6 +202,10 @@ class Manual(Planted):
     def test_a_key_that_is_not_told_of(self):
         self.plant("src/ports/config_schema.c", self.SCHEMA.replace("    {.key = \"log\"", '    {.key = "proxy", .kind = P},\n    {.key = "log"'))
         self.assert_finds("manual", "yaml.5.scd:1", "does not tell of proxy below THE FILE")
+
+    def test_a_key_that_the_example_does_not_have(self):
+        self.plant("conf/crsbackupd.yaml", "region: ap-x\nlog: {level: info}\n")
+        self.assert_finds("manual", "conf/crsbackupd.yaml:1", "does not show log.target")
 
     def test_a_word_that_is_not_told_of(self):
         self.plant("src/ports/config_schema.c", self.SCHEMA.replace('{"auto", AUTO, false},', '{"auto", AUTO, false}, {"syslog", S, false},'))
