@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+import scrape
 from control import Client, path_of
 from daemon import Daemon, configuration, soon
 
@@ -364,8 +365,9 @@ def test_no_key_is_seen(stand_in, tmp_path, provider):
         "cvm-role": {"metadata_url": f"http://127.0.0.1:{cloud.http_port}"},
         "assume-role": {"role_arn": ROLE},
     }.get(provider, {})
+    port = scrape.free_port()
     config = configuration(cloud, EACH_SECOND, log={"target": "stderr", "level": "debug"},
-                           credentials={"provider": provider, **credentials})
+                           credentials={"provider": provider, **credentials}, metrics={"listen": f"127.0.0.1:{port}"})
     with Daemon(config, KEYS if provider in ("env", "assume-role") else None, environment) as daemon:
         daemon.wait_for("backup_submitted", 2)
         daemon.reload()
@@ -375,6 +377,8 @@ def test_no_key_is_seen(stand_in, tmp_path, provider):
         assert b"Max core file size        0                    0" in shown["limits"]
         assert b" dd" in shown["smaps"]        # the keys' pages are left out of a core
         shown.update(answers_of(daemon))
+        shown["metrics"] = scrape.ask(port, "/metrics")[2]
+        assert b"crsbackupd_credentials_available 1" in shown["metrics"]
         daemon.signal(signal.SIGABRT)      # what is left behind is searched, too
         daemon.end()
         shown.update(files_below(daemon.directory))

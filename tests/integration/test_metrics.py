@@ -1,5 +1,6 @@
 """Monitoring over HTTP: what the real daemon answers, and what hostile clients can do to it."""
 
+import calendar
 import errno
 import os
 import re
@@ -18,9 +19,9 @@ from scrape import Metrics, ask, connect, free_port, read_all, split
 KEYS = ("AKIDstandinstandinstandinstandin0001", "standinstandinstandinstandin0001")
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# A turn of the loop may not take so long whatever clients do. The promise is 20 ms for a build without sanitizers
-# on a machine that is not busy with other tests.
-LONGEST_TURN = 0.5
+# Whoever waited for a silent client would hold the loop for five seconds. The promise is 20 ms, on a machine that is
+# not busy with other tests: tests/bench/metrics.py has the figures.
+LONGEST_TURN = 4
 
 
 def quiet(port, **more):
@@ -258,6 +259,25 @@ def test_the_newest_good_backup_is_known_after_a_restart(stand_in, port, tmp_pat
         eventually(good)  # the ledger is being read
         assert good() == before
         assert Metrics(port)("crsbackupd_backups_total", schedule="often", outcome="succeeded") == 0
+        assert daemon.stop() == 0
+
+
+def test_the_end_of_a_roles_keys(stand_in, port):
+    """It is what the log says of them; while a renewal fails they are there till then, and not after it."""
+    cloud = stand_in("--any-instance", "--role", "backup", "--role-life", "8s")
+    credentials = {"provider": "cvm-role", "metadata_url": f"http://127.0.0.1:{cloud.http_port}"}
+    with Daemon(quiet(port, credentials=credentials)) as daemon:
+        expires = daemon.wait_for("credentials_refreshed")[0]["expires"]
+        cloud.set_faults({"match": {"action": "Metadata"}, "do": {"fault": "http", "status": 502}})
+        metrics = Metrics(port)
+        end = calendar.timegm(time.strptime(expires[:19], "%Y-%m-%dT%H:%M:%S"))
+        assert 0 <= metrics("crsbackupd_credentials_expiry_timestamp_seconds") - end < 1
+        assert metrics("crsbackupd_credentials_available") == 1
+        eventually(lambda: Metrics(port)("crsbackupd_credentials_available") == 0)
+        assert time.time() >= end
+        assert ask(port, "/healthz")[0] == 200
+        cloud.set_faults()
+        eventually(lambda: Metrics(port)("crsbackupd_credentials_available") == 1)
         assert daemon.stop() == 0
 
 

@@ -108,6 +108,7 @@ static void beyond_the_maximum_is_counted_and_said(void **state)
     assert_line(shelf, LOG_KEPT_MAX, "log_lost lines", 7);
     say(writer, 1);
     assert_int_equal(shelf->count, LOG_KEPT_MAX + 2); /* said once */
+    assert_int_equal(log_writer_lost(writer), 7);     /* and counted for ever */
     log_writer_destroy(writer);
     free(shelf);
 }
