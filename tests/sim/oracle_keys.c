@@ -22,7 +22,7 @@ void oracle_signed(struct oracle *oracle, uint64_t generation)
 void oracle_keys_refused(struct oracle *oracle)
 {
     if (!oracle->keys_refused)
-        oracle->probed_at = oracle->clock->now;
+        oracle->probed_at = INT64_MIN / 2; /* a refusal by mistake may have begun the rest */
     oracle->keys_refused = true;
     int64_t until = oracle->clock->now + REST_NS;
     oracle->unjudged_until = until > oracle->unjudged_until ? until : oracle->unjudged_until;
