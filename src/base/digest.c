@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
@@ -45,6 +46,11 @@ int digest_create(struct digest **ret, struct errtext *err)
     struct digest *digest = calloc(1, sizeof *digest);
     if (digest == NULL)
         return errtext_set(err, -ENOMEM, "out of memory");
+    /* Where memory ran out in OpenSSL's first steps, which curl may have taken, 3.0 crashes. */
+    if (OSSL_LIB_CTX_get0_global_default() == NULL) {
+        free(digest);
+        return errtext_set(err, library_failed(-ENOMEM), "out of memory");
+    }
     digest->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     digest->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     if (digest->sha256 == NULL || digest->hmac == NULL) {
