@@ -269,7 +269,12 @@ void engine_submit(struct engine *engine, struct run *run, const char *found, bo
     bool watched = what.task_id != 0 && engine_watch(engine, run->lane, &what, WATCH_FIRST_US) == 0;
     open->members++; /* it and its names live till the last line of this */
     engine_end_run(engine, run, LEDGER_SUBMITTED);
-    if (!watched && what.task_id == 0) {
+    if (!watched && what.task_id != 0) {
+        /* It stays open in the ledger. */
+        const struct verdict verdict = {.code = "Client.Memory",
+                                        .message = "no memory to follow it: the next start does"};
+        report_cannot_watch(&engine->ports.journal, &what, &verdict);
+    } else if (!watched) {
         const struct verdict verdict = {.code = "Client.NoTask",
                                         .message = "its backup is there, its task is not listed"};
         if (done) {
