@@ -447,8 +447,6 @@ CURL_NAMED(CURL *, NULL, curl_easy_init, (void), )
 CURL_NAMED(CURLM *, NULL, curl_multi_init, (void), )
 CURL_NAMED(CURLMcode, CURLM_OUT_OF_MEMORY, curl_multi_add_handle, (CURLM * multi, CURL *easy),
            multi, easy)
-CURL_NAMED(CURLMcode, CURLM_INTERNAL_ERROR, curl_multi_remove_handle, (CURLM * multi, CURL *easy),
-           multi, easy)
 CURL_NAMED(CURLMcode, CURLM_OUT_OF_MEMORY, curl_multi_socket_action,
            (CURLM * multi, curl_socket_t s, int mask, int *running), multi, s, mask, running)
 CURL_NAMED(CURLMcode, CURLM_OUT_OF_MEMORY, curl_multi_assign,

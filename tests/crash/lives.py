@@ -83,7 +83,9 @@ def live_with_fault(tale, config, directory, environment, names, reload):
             if reload and not tale.reloaded and daemon.events("backup_submitted"):
                 tale.reloaded = True
                 daemon.reload()
-            return daemon.process.poll() is not None or is_settled(read_ledger(directory), tale.slot, names)
+            # Of one that there was no memory to follow the next life sees the end.
+            unseen = {event["instance"] for event in daemon.events("watch_failed") if event["code"] == "Client.Memory"}
+            return daemon.process.poll() is not None or is_settled(read_ledger(directory), tale.slot, set(names) - unseen)
 
         if not patiently(is_over, 60):
             tale.trouble.append(f"the first life came to no end: {daemon.lines[-5:]}")
