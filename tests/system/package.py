@@ -3,20 +3,36 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
+import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 LIMIT_BUILD = 240
 
 
-def build(top, out, environment=None, umask=0o022):
-    """Builds what is in `top`; returns the files that came out."""
-    fixed = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "DEB_BUILD_OPTIONS": "nocheck parallel=2"}
-    done = subprocess.run([str(top / "packaging/build-deb"), str(out)], env={**fixed, **(environment or {})}, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LIMIT_BUILD,
-                          check=False, umask=umask)
-    assert done.returncode == 0, done.stdout[-8000:]
-    return sorted(pathlib.Path(out).iterdir())
+class Build:
+    """packaging/build-deb at work on what is in `top`."""
+
+    def __init__(self, top, out, environment=None, umask=0o022, nice=0):
+        fixed = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "DEB_BUILD_OPTIONS": "nocheck parallel=2"}
+        self._out, self._log = pathlib.Path(out), tempfile.TemporaryFile()
+        self._process = subprocess.Popen(["nice", f"-n{nice}", str(top / "packaging/build-deb"), str(out)], env={**fixed, **(environment or {})},
+                                         stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, umask=umask,
+                                         start_new_session=True)
+
+    def files(self):
+        """Waits for its end; what came out."""
+        code = self._process.wait(LIMIT_BUILD)
+        self._log.seek(0)
+        assert code == 0, self._log.read().decode(errors="replace")[-8000:]
+        return sorted(self._out.iterdir())
+
+    def end(self):
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._log.close()
 
 
 def copy_tree(to):

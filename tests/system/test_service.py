@@ -31,7 +31,7 @@ def apt(machine, *arguments):
     machine.run("apt-get", "-q", "-y", *arguments, limit=180)
 
 
-def configuration(port=PORT, every="5s", name="often", first="crs-aaaa0001", second="crs-aaaa0002", **more):
+def configuration(port=PORT, every="4s", name="often", first="crs-aaaa0001", second="crs-aaaa0002", **more):
     schedules = {name: {"every": every, "instances": [first, second]}}
     return yaml.safe_dump({"region": "ap-guangzhou", "endpoint": f"https://127.0.0.1:{port}", "metrics": {"listen": METRICS},
                            "tls": {"ca_file": "/etc/ssl/cloud.pem"}, "schedules": schedules, **more})
@@ -188,7 +188,7 @@ def test_metrics(machine):
 def test_reload(machine):
     pid = machine.show("MainPID")
     before = len(syslog(machine, "reloaded"))
-    machine.write(CONFIG, configuration(every="4s"))
+    machine.write(CONFIG, configuration(every="3s"))
     machine.run("systemctl", "reload", "crsbackupd")
     machine.wait("the line of the reload", lambda: len(syslog(machine, "reloaded")) == before + 1)
 
@@ -199,7 +199,7 @@ def test_reload(machine):
     assert len(syslog(machine, "reloaded")) == before + 1
     wait_for_more(machine, "backup_submitted", 2)
     assert (machine.show("ActiveState"), machine.show("MainPID")) == ("active", pid)
-    machine.write(CONFIG, configuration(every="4s"))
+    machine.write(CONFIG, configuration(every="3s"))
 
 
 @pytest.mark.parametrize("service", ["systemd-journald", "rsyslog"])
@@ -211,7 +211,7 @@ def test_the_log_is_restarted_under_it(machine, service):
 
 
 def test_the_journal_has_fields(machine, clouds):
-    machine.write(CONFIG, configuration(every="4s", log={"target": "journal"}))
+    machine.write(CONFIG, configuration(every="3s", log={"target": "journal"}))
     machine.run("systemctl", "reload", "crsbackupd")
     entries = machine.wait("entries", lambda: journal(machine, "backup_submitted")[1:] and journal(machine, "backup_submitted"))
     for entry in entries:
@@ -237,7 +237,7 @@ def test_a_journal_that_is_away_gets_it_all_later(machine, clouds):
     machine.run("systemctl", "restart", "systemd-journald")
     before = len(journal(machine, "backup_submitted"))
     machine.wait("more", lambda: journal(machine, "backup_submitted")[before:])
-    machine.write(CONFIG, configuration(every="4s"))
+    machine.write(CONFIG, configuration(every="3s"))
     machine.run("systemctl", "reload", "crsbackupd")
 
 
@@ -291,7 +291,7 @@ def test_keys_as_credentials_of_systemd(machine):
     lines = [line[1:] for line in unit.splitlines() if line.startswith("#LoadCredential=")]
     assert len(lines) == 2
     drop_in(machine, *lines)
-    machine.write(CONFIG, configuration(every="4s", credentials={"provider": "systemd"}))
+    machine.write(CONFIG, configuration(every="3s", credentials={"provider": "systemd"}))
     machine.run("systemctl", "start", "crsbackupd")
     wait_for_more(machine, "backup_submitted", 2)
     environment = machine.run("cat", f"/proc/{machine.show('MainPID')}/environ").stdout
@@ -313,7 +313,7 @@ def test_upgrade(machine, package, tmp_path):
 
 def test_last_nights_failures_in_one_command(machine, clouds):
     elsewhere = {"id": "crs-aaaa0002", "region": "ap-nowhere"}
-    machine.write(CONFIG, configuration(every="4s", second=elsewhere, credentials={"provider": "systemd"}))
+    machine.write(CONFIG, configuration(every="3s", second=elsewhere, credentials={"provider": "systemd"}))
     machine.run("systemctl", "reload", "crsbackupd")
     wait_for_more(machine, "backup_failed", 1)
     assert "instance=crs-aaaa0002 region=ap-nowhere" in as_the_readme_says(machine, "journalctl")
