@@ -492,6 +492,53 @@ static void test_horizon(void **state)
 
 /* ---- groups, order, bounds ---- */
 
+/* What the pauses came to: their number, and the sum of their ends in seconds (no end: -1). */
+struct pauses {
+    int count;
+    int64_t sum;
+};
+
+static void see_pause(void *context, const char *schedule, struct wall until)
+{
+    struct pauses *pauses = context;
+    assert_true(strcmp(schedule, "nightly") == 0 || strcmp(schedule, "weekly") == 0);
+    pauses->count++;
+    pauses->sum += until.us == WALL_NEVER.us ? -1 : wall_seconds(until);
+}
+
+static void pauses_are(struct shelf *shelf, int count, int64_t sum)
+{
+    struct pauses pauses = {0};
+    assert_true(shelf_wait_idle(shelf, 10000));
+    assert_int_equal(shelf->port.pauses(shelf->port.context, see_pause, &pauses), 0);
+    assert_int_equal(pauses.count, count);
+    assert_int_equal(pauses.sum, sum);
+}
+
+static void set_pause(struct shelf *shelf, const char *schedule, struct wall until)
+{
+    assert_int_equal(shelf->port.set_pause(shelf->port.context, schedule, until), 0);
+}
+
+static void test_pauses(void **state)
+{
+    struct shelf *shelf = *state;
+    assert_int_equal(shelf_open(shelf), 0);
+    pauses_are(shelf, 0, 0);
+    set_pause(shelf, "nightly", wall_from_seconds(SLOT));
+    set_pause(shelf, "weekly", wall_from_seconds(7));
+    set_pause(shelf, "weekly", WALL_NEVER);
+    pauses_are(shelf, 2, SLOT - 1);
+    shelf_close(shelf);
+    assert_int_equal(shelf_open(shelf), 0);
+    pauses_are(shelf, 2, SLOT - 1);
+    set_pause(shelf, "nightly", LEDGER_NO_PAUSE);
+    set_pause(shelf, "nightly", LEDGER_NO_PAUSE);
+    pauses_are(shelf, 1, -1);
+    shelf_begin_close(shelf);
+    assert_int_equal(shelf->port.set_pause(shelf->port.context, "weekly", WALL_NEVER), -ESHUTDOWN);
+}
+
 static void test_group_commit(void **state)
 {
     struct shelf *shelf = *state;
@@ -763,6 +810,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unfinished_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_finish_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_horizon, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pauses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_group_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queue_max, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_writes, set_up, tear_down),
