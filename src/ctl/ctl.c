@@ -186,7 +186,7 @@ int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct ctl_option *o
 
 static void print_usage(FILE *to, const struct ctl_program *program)
 {
-    (void)fprintf(to, "usage: crsbackupctl [--json] VERB [ARGUMENT...]\n"
+    (void)fprintf(to, "usage: crsbackupctl [--json] [--socket PATH | -c FILE] VERB [ARGUMENT...]\n"
                       "       crsbackupctl VERB --help\n"
                       "       crsbackupctl --version\n\n");
     for (size_t i = 0; i < program->verb_count; i++)
@@ -210,12 +210,28 @@ static int run_verb(const struct ctl_program *program, struct ctl *ctl, int argc
     return refuse_word(ctl, "verb", argv[0], words, n);
 }
 
+/* Whether a verb's option may stand before the verb; `ret_words` is how many words it takes. */
+static bool is_early(const char *word, int *ret_words)
+{
+    static const char *const names[] = {"--socket", "--timeout", "-c"};
+    size_t length = strcspn(word, "=");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == length && strncmp(names[i], word, length) == 0) {
+            *ret_words = word[length] == '=' ? 1 : 2;
+            return true;
+        }
+    return false;
+}
+
 static int run(const struct ctl_program *program, int argc, char **argv)
 {
-    static const char *const words[] = {"--help", "--json", "--version"};
+    static const char *const words[] = {"--help",   "--json",    "--version",
+                                        "--socket", "--timeout", "-c"};
     struct ctl ctl = {.verb = NULL, .json = false};
     int at = 1;
-    for (; at < argc && argv[at][0] == '-'; at++) {
+    int early = 0; /* words of the verb's options, kept at the front of argv[1] on */
+    while (at < argc && argv[at][0] == '-') {
+        int taken = 1;
         if (strcmp(argv[at], "--help") == 0) {
             print_usage(stdout, program);
             return CTL_DONE;
@@ -224,15 +240,25 @@ static int run(const struct ctl_program *program, int argc, char **argv)
             (void)printf("crsbackupctl %s\n", CRSBACKUPD_VERSION);
             return CTL_DONE;
         }
-        if (strcmp(argv[at], "--json") != 0)
+        if (is_early(argv[at], &taken)) {
+            for (int i = 0; i < taken && at + i < argc; i++)
+                argv[1 + early++] = argv[at + i];
+        } else if (strcmp(argv[at], "--json") == 0) {
+            ctl.json = true;
+        } else {
             return refuse_word(&ctl, "option", argv[at], words, sizeof words / sizeof words[0]);
-        ctl.json = true;
+        }
+        at += taken;
     }
     if (at >= argc) {
         print_usage(stderr, program);
         return CTL_USAGE;
     }
-    return run_verb(program, &ctl, argc - at, argv + at);
+    /* The verb changes places with them: VERB, what stood before it, what follows it. */
+    char *verb = argv[at];
+    memmove(&argv[at - early + 1], &argv[1], (size_t)early * sizeof *argv);
+    argv[at - early] = verb;
+    return run_verb(program, &ctl, argc - at + early, argv + at - early);
 }
 
 int ctl_main(const struct ctl_program *program, int argc, char **argv)

@@ -35,6 +35,20 @@ def test_no_daemon(tmp_path, verb):
         assert path in err and "systemctl status crsbackupd" in err and len(err.splitlines()) == 1
 
 
+def test_options_before_the_verb(tmp_path):
+    """Where the daemon is may be said first; what is wrong with it is said as behind the verb."""
+    there = tmp_path / "there.sock"
+    for early in (["--socket", str(there)], [f"--socket={there}"], ["--json", "--timeout", "5s", "--socket", str(there)]):
+        code, out, err = call(*early, "why", "crs-good0001")
+        assert (code, out) == (69, "") and str(there) in err
+    code, _, err = call("--socket", str(there), "status", "--socket", str(there))
+    assert code == 2 and "--socket is given twice" in err
+    code, _, err = call("--socket", str(there), "explain", "InternalError")
+    assert code == 2 and "unknown option '--socket'" in err
+    assert call("--socket")[0] == 2
+    assert call("--socket", str(there))[0] == 2
+
+
 def test_a_socket_that_was_left(tmp_path):
     with Server(tmp_path) as server:
         pass
