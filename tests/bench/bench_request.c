@@ -209,7 +209,8 @@ static void turn(struct bench *bench, uv_timer_t *timer)
     if (wake.mono.ns != MONO_NEVER.ns && mono_diff_ns(wake.mono, now.mono) / NS_PER_US < us)
         us = mono_diff_ns(wake.mono, now.mono) / NS_PER_US;
     uv_update_time(&bench->loop);
-    (void)uv_timer_start(timer, on_time, us > 0 ? (uint64_t)(us + 999) / 1000 : 0, 0);
+    /* It repeats, since libuv may run one that is due before it waits. */
+    (void)uv_timer_start(timer, on_time, us > 0 ? (uint64_t)(us + 999) / 1000 : 0, 1);
     (void)uv_run(&bench->loop, UV_RUN_ONCE);
 }
 
