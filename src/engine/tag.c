@@ -17,13 +17,16 @@ int tag_make(struct digest *digest, const char *schedule, const char *instance, 
     struct text t = text_over(stamp, sizeof stamp);
     text_addf(&t, "%04d%02d%02dT%02d%02d%02dZ", (int)c.year, c.month, c.day, c.hour, c.minute,
               c.second);
-    char identity[MODEL_NAME_MAX + MODEL_INSTANCE_ID_MAX + CIVIL_TEXT_MAX + 2];
+    char identity[MODEL_NAME_MAX + MODEL_INSTANCE_ID_MAX + CIVIL_TEXT_MAX + 16];
     t = text_over(identity, sizeof identity);
     text_add(&t, schedule);
     text_add_bytes(&t, "", 1);
     text_add(&t, instance);
     text_add_bytes(&t, "", 1);
     text_add(&t, stamp);
+    /* Operators' orders have microseconds: two of one second are two runs. */
+    if (slot.us % US_PER_SECOND != 0)
+        text_addf(&t, ".%06d", (int)(slot.us % US_PER_SECOND));
     uint8_t hash[DIGEST_SIZE];
     char hex[DIGEST_HEX_SIZE];
     int r = digest_sha256(digest, identity, t.length, hash);

@@ -5,7 +5,8 @@
  *     crsbackupd:20261123T190000Z:5f2c9a7be01d4c33
  *
  * who made it, the nominal instant of the slot, and the first eight bytes of SHA-256(schedule, NUL,
- * instance, NUL, the slot as above). It stands behind the user's text and one blank.
+ * instance, NUL, the slot as above, with ".%06d" of a second where it has a part of one, as those
+ * of operators' orders have). It stands behind the user's text and one blank.
  */
 #pragma once
 
