@@ -99,7 +99,9 @@ static void conclude(struct engine *engine, struct run *run, enum lookup_result 
         send_again(engine, run);
         break;
     case LOOKUP_NOT_KNOWN:
-        if (run->schedule->on_unknown == ON_UNKNOWN_RESEND)
+        /* One that may not be sent again would end as if nothing could have landed. */
+        if (run->schedule->on_unknown == ON_UNKNOWN_RESEND && run->dropped == NULL
+            && wall_before(engine->now.wall, run->deadline))
             send_again(engine, run);
         else
             engine_end_unknown(engine, run);
@@ -122,8 +124,10 @@ static void miss(struct engine *engine, struct doubt *doubt, const struct flight
     int64_t delay_us = waited_us / 4;
     delay_us = delay_us < US_PER_SECOND ? US_PER_SECOND : delay_us;
     delay_us = delay_us > 30 * US_PER_SECOND ? 30 * US_PER_SECOND : delay_us;
-    if (flight->verdict.class == VERDICT_FINAL && !engine->refusal.held)
+    if (flight->verdict.class == VERDICT_FINAL && !engine->refusal.held && !doubt->told) {
         report_cannot_look(&engine->ports.journal, run, &flight->verdict);
+        doubt->told = true;
+    }
     look(engine, doubt, delay_us);
 }
 

@@ -50,6 +50,7 @@ struct doubt {
     int tagged;           /* of those, showed the tag without its task */
     uint32_t offset;      /* of the page that is asked for */
     uint32_t pages;
+    bool told;    /* that it cannot be looked for */
     bool partial; /* a list was too long to be read whole */
     bool landed;
     int64_t landed_start;

@@ -1,6 +1,7 @@
 /* Lost answers and the watch over accepted backups: scenarios by hand, an engine and its twin. */
 #include "unit.h"
 
+#include "engine/tag.h"
 #include "engine_twin.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #define NO_TASKS "\"TotalCount\":0,\"Tasks\":[]"
 #define NO_BACKUPS "\"TotalCount\":0,\"BackupSet\":[]"
+#define NO_ANSWER "\"Error\":{\"Code\":\"InternalError\",\"Message\":\"\"}"
 /* 12:00:00Z as the cloud writes it */
 #define ONE_TASK                                                                        \
     "\"TotalCount\":1,\"Tasks\":[{\"TaskId\":77,\"StartTime\":\"2026-11-01 20:00:00\"," \
@@ -120,6 +122,39 @@ static void what_cannot_be_told_is_held_or_sent(void **state)
     (void)state;
     a_task_that_nothing_explains(ON_UNKNOWN_HOLD, 1);
     a_task_that_nothing_explains(ON_UNKNOWN_RESEND, 2);
+}
+
+/* Out of time it is not sent again, and is not said to have done nothing. */
+static void what_cannot_be_told_in_time_is_unknown(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_RESEND, 0, OVERLAP_ALLOW);
+    twin_lose(&twin, 0, EXCHANGE_LOST);
+    answer_looks(&twin, NO_ANSWER, NO_ANSWER, 1900 * SECOND);
+    assert_int_equal(twin.sent_count, 1);
+    assert_int_equal(twin.ended[LEDGER_UNKNOWN], 1);
+    assert_int_equal(twin.ended[LEDGER_FAILED], 0);
+    twin_finish(&twin);
+}
+
+static void runs_of_one_second_have_tags_of_their_own(void **state)
+{
+    (void)state;
+    struct digest *digest;
+    char planned[TAG_MAX];
+    char first[TAG_MAX];
+    char second[TAG_MAX];
+    struct errtext err = {""};
+    assert_int_equal(digest_create(&digest, &err), 0);
+    assert_int_equal(tag_make(digest, "nightly", "crs-a", (struct wall){10 * SECOND}, planned), 0);
+    assert_int_equal(tag_make(digest, "nightly", "crs-a", (struct wall){10 * SECOND + 1}, first),
+                     0);
+    assert_int_equal(tag_make(digest, "nightly", "crs-a", (struct wall){10 * SECOND + 2}, second),
+                     0);
+    assert_string_not_equal(planned, first);
+    assert_string_not_equal(first, second);
+    digest_destroy(digest);
 }
 
 static void a_crash_leaves_a_doubt(void **state)
@@ -428,6 +463,8 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_sent_again_after_the_settling_time),
         cmocka_unit_test(a_backup_with_the_tag_is_adopted),
         cmocka_unit_test(what_cannot_be_told_is_held_or_sent),
+        cmocka_unit_test(what_cannot_be_told_in_time_is_unknown),
+        cmocka_unit_test(runs_of_one_second_have_tags_of_their_own),
         cmocka_unit_test(a_crash_leaves_a_doubt),
         cmocka_unit_test(a_failed_task_is_tried_again_as_often_as_allowed),
         cmocka_unit_test(who_is_not_sent_again_is_looked_for),
