@@ -36,7 +36,7 @@ SMOKE_LIMIT = 300
 NIGHTLY = 40
 
 # Suites that mostly wait, for instants to come and for limits to pass: so many tests side by side.
-IN_PARALLEL = {"integration": 5, "integration-c": 4, "crash": 4}
+IN_PARALLEL = {"integration": 7, "integration-c": 4, "crash": 4}
 
 # Unit tests that are quick enough under valgrind, for what the sanitizers do not see (reads of memory that
 # was never written).
