@@ -7,7 +7,9 @@
  *   succeed            backup_succeeded
  *   failed, error      backup_failed, or another attempt where the schedule's retry_failed and
  *                      start_within allow one
- *   complete_within    backup_failed, reason stuck: it is no longer watched
+ *   complete_within    backup_failed, reason stuck: it is no longer watched. Where the last answer
+ *                      is old (the daemon was down, or the host), it is asked for once more, and
+ *                      has WATCH_GRACE_US to answer
  */
 #pragma once
 
@@ -16,6 +18,7 @@
 
 #define WATCH_FIRST_US (2 * US_PER_SECOND)
 #define WATCH_MOST_US (300 * US_PER_SECOND)
+#define WATCH_GRACE_US (60 * US_PER_SECOND)
 #define WATCHES_MAX (1024 * 1024)
 
 struct watch {
@@ -30,5 +33,6 @@ struct watch {
     struct wall submitted_at;
     struct wall running_at; /* when it was last seen not ended; 0: never */
     bool told;              /* that it cannot be asked for */
+    bool graced;            /* asked for once more at the end of complete_within */
     char names[];           /* schedule, instance, region */
 };

@@ -210,12 +210,38 @@ void engine_watch_answered(struct engine *engine, struct watch *watch, const str
     }
 }
 
+/* At once, where no question is out. */
+static void ask_now(struct engine *engine, struct watch *watch)
+{
+    if (watch->ask.flight != NULL || watch->ask.node.key <= engine->now.mono.ns)
+        return;
+    engine_stop_asking(&watch->ask);
+    engine_ask(engine, &watch->ask, INQUIRY_TASK, 0);
+}
+
+/* Nobody has looked for long: it may well have ended meanwhile. */
+static bool give_grace(struct engine *engine, struct watch *watch)
+{
+    if (watch->graced
+        || wall_diff_us(engine->now.wall, watch->running_at) <= WATCH_MOST_US + WATCH_GRACE_US)
+        return false;
+    watch->graced = true;
+    heap_remove(&engine->stale, &watch->stale);
+    int r =
+        heap_push(&engine->stale, &watch->stale, wall_add_us(engine->now.wall, WATCH_GRACE_US).us);
+    assert(r == 0); /* its place is free */
+    ask_now(engine, watch);
+    return true;
+}
+
 void engine_expire_watches(struct engine *engine)
 {
     for (struct heap_node *top; (top = heap_top(&engine->stale)) != NULL;) {
         if (top->key > engine->now.wall.us)
             return;
         struct watch *watch = HEAP_OWNER(top, struct watch, stale);
+        if (give_grace(engine, watch))
+            continue;
         struct submission what = of_watch(watch);
         report_task_failed(&engine->ports.journal, &what, "stuck",
                            "not known to have ended within complete_within");
@@ -266,10 +292,7 @@ enum start engine_may_start(struct engine *engine, const struct run *run)
     struct watch *watch = HEAP_OWNER(before, struct watch, ongoing);
     if (!wall_before(watch->running_at, run->due))
         return START_NEVER;
-    if (watch->ask.flight == NULL && watch->ask.node.key > engine->now.mono.ns) {
-        engine_stop_asking(&watch->ask);
-        engine_ask(engine, &watch->ask, INQUIRY_TASK, 0);
-    }
+    ask_now(engine, watch);
     return START_LATER;
 }
 

@@ -9,6 +9,7 @@
 #define POLL_LEAST_NS (2 * NS_PER_SECOND)
 #define POLL_MOST_NS (300 * NS_PER_SECOND)
 #define SLACK_NS (10 * NS_PER_SECOND)
+#define GRACE_US (60 * US_PER_SECOND)
 #define RETRY_ROOM_US (6 * US_PER_SECOND) /* another attempt must begin so long before its end */
 
 static const struct plan_of_schedule *plan_of(const struct oracle *oracle, const struct record *r)
@@ -157,8 +158,10 @@ void oracle_check_finished(struct oracle *oracle)
         from = task != NULL && task->ends_at > from ? task->ends_at : from;
         from = r->submitted_at > from ? r->submitted_at : from;
         bool late = oracle->clock->now - from > blind_ns(oracle, r, from);
-        bool stuck = wall_diff_us(now.wall, r->submitted_wall) > within + 2 * US_PER_SECOND
-                     && oracle->clock->now - oracle->quiet_at > SLACK_NS;
+        /* One that nobody looked at for long is asked for once more. */
+        bool stuck =
+            wall_diff_us(now.wall, r->submitted_wall) > within + GRACE_US + 2 * US_PER_SECOND
+            && oracle->clock->now - oracle->quiet_at > GRACE_US * NS_PER_US + SLACK_NS;
         if (late || stuck)
             oracle_break(oracle, RULE_LIVE, "%s %d: task %lld of the slot %lld is %s, and not told",
                          world_schedule_name(r->schedule), r->instance, (long long)r->followed,
