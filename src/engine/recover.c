@@ -323,16 +323,23 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
     return 0;
 }
 
+/* What the ledger has of a slot's members, sorted. Outcomes: 0; negative. */
+static int read_members(struct engine *engine, const struct found *found, struct members *members)
+{
+    const struct ledger *ledger = &engine->ports.ledger;
+    int r = ledger->scan(ledger->context, found->schedule, found->slot, note_member, members);
+    if (r == 0 && members->failed)
+        r = -ENOMEM;
+    if (r == 0 && members->count > 1)
+        qsort(members->list, members->count, sizeof *members->list, compare_members);
+    return r;
+}
+
 static int reopen(struct engine *engine, const struct schedule *schedule, const struct found *found,
                   struct gone *gone)
 {
     struct members members = {.list = NULL};
-    const struct ledger *ledger = &engine->ports.ledger;
-    int r = ledger->scan(ledger->context, found->schedule, found->slot, note_member, &members);
-    if (r == 0 && members.failed)
-        r = -ENOMEM;
-    if (r == 0 && members.count > 1)
-        qsort(members.list, members.count, sizeof *members.list, compare_members);
+    int r = read_members(engine, found, &members);
     if (r == 0)
         r = reopen_members(engine, schedule, found, &members, gone);
     members_finish(&members);
@@ -386,6 +393,36 @@ static int take_up_orphan(struct engine *engine, const struct found *found, stru
     return recover_doubt(engine, open, instance, engine->by_host[instance->host], &lost);
 }
 
+/*
+ * The slot of a schedule that is paused or gone: its members that are left end with it, in one
+ * line. Those whose attempt has no end are looked for (they are found by themselves).
+ */
+static int skip_slot(struct engine *engine, const struct schedule *schedule,
+                     const struct found *found)
+{
+    const char *reason = schedule != NULL ? "paused" : "removed";
+    struct members members = {.list = NULL};
+    int r = read_members(engine, found, &members);
+    uint32_t left = 0;
+    for (size_t i = 0; r == 0 && i < members.count; i++) {
+        if (members.list[i].state != LEDGER_STATE_AGAIN)
+            continue;
+        end(engine, found->schedule, members.list[i].id, found->slot, members.list[i].attempt,
+            LEDGER_SKIPPED, reason);
+        left++;
+    }
+    for (uint32_t i = 0; r == 0 && schedule != NULL && i < schedule->instance_count; i++)
+        left += find_member(&members, schedule->instances[i].id) == NULL ? 1 : 0;
+    members_finish(&members);
+    if (r < 0)
+        return r;
+    const struct schedule told = {.name = found->schedule, .instance_count = left};
+    report_slot_not_run(&engine->ports.journal, "backup_skipped", &told, found->slot, reason);
+    engine_count(engine, found->schedule, COUNTERS_SKIPPED, left);
+    end_found(engine, found, LEDGER_SKIPPED, reason);
+    return 0;
+}
+
 static int take_up(struct engine *engine, const struct found *found, struct gone *gone,
                    bool *ret_reopened)
 {
@@ -401,12 +438,7 @@ static int take_up(struct engine *engine, const struct found *found, struct gone
         plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     else
         r = found->kind == LEDGER_KIND_OPERATOR ? 0 : raise_gone(engine, found);
-    const struct schedule absent = {.name = found->schedule};
-    const char *reason = schedule != NULL ? "paused" : "removed";
-    report_slot_not_run(&engine->ports.journal, "backup_skipped",
-                        schedule != NULL ? schedule : &absent, found->slot, reason);
-    end_found(engine, found, LEDGER_SKIPPED, reason);
-    return r;
+    return r < 0 ? r : skip_slot(engine, schedule, found);
 }
 
 /* ---- backups that are not known to have ended ---- */

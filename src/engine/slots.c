@@ -174,7 +174,7 @@ struct open_slot *engine_reopen(struct engine *engine, const struct schedule *sc
     struct open_slot *open;
     if (open_slot_add(&engine->open_slots, engine->config, schedule, slot, kind, &open) < 0)
         return NULL;
-    open->named = kind == LEDGER_KIND_OPERATOR;
+    open->named = true; /* the others have ended; one that is new in the file is none of it */
     if (open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall) == 0)
         return open;
     open_slot_remove(&engine->open_slots, open);

@@ -289,6 +289,87 @@ static void a_restart_goes_on_watching(void **state)
     twin_finish(&twin);
 }
 
+/* Down for longer than complete_within: it is asked for before it is given up. */
+static void an_overdue_watch_is_asked_for_once_more(const char *status, int want_ended_well)
+{
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    twin_accept(&twin, 0);
+    twin_crash(&twin, 0);
+    twin.now.wall = wall_add_us(twin.now.wall, 2 * 86400 * SECOND);
+    twin.now.mono = mono_add_ns(twin.now.mono, 2 * 86400 * NS_PER_SECOND);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    schedule->complete_within_us = 86400 * SECOND;
+    schedule->catch_up = CATCH_UP_NONE;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_start(&twin, config);
+    twin_run(&twin, 2 * SECOND);
+    int n = twin_find(&twin, "DescribeTaskInfo");
+    assert_true(n >= 0);
+    twin_answer(&twin, n, status);
+    twin_run(&twin, 70 * SECOND);
+    assert_int_equal(twin.finished[LEDGER_SUCCEEDED], want_ended_well);
+    assert_int_equal(twin.finished[LEDGER_STUCK], 1 - want_ended_well);
+    assert_int_equal(engine_status(twin.engine).watched, 0);
+    twin_finish(&twin);
+}
+
+static void a_long_downtime_makes_nothing_stuck_unseen(void **state)
+{
+    (void)state;
+    an_overdue_watch_is_asked_for_once_more("\"Status\":\"succeed\"", 1);
+    an_overdue_watch_is_asked_for_once_more("\"Status\":\"running\"", 0);
+}
+
+/* A slot that was over, and is open again for a task that failed, has no place for newcomers. */
+static void a_reopened_slot_takes_in_nobody(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 1, OVERLAP_ALLOW);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 5 * SECOND);
+    twin_answer(&twin, twin_find(&twin, "DescribeTaskInfo"), "\"Status\":\"failed\"");
+    assert_int_equal(twin_count_lines(&twin, "event=backup_retry"), 1);
+    twin_crash(&twin, 0);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    schedule->retry_failed = 1;
+    schedule->start_within_us = 1800 * SECOND;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_add(config, schedule, "crs-new", NULL);
+    twin_start(&twin, config);
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
+    assert_int_equal(twin_count_sent(&twin, "crs-new"), 0);
+    twin_finish(&twin);
+}
+
+/* Its members end with it in the ledger, those too that waited for another attempt. */
+static void a_slot_that_is_not_gone_on_with_ends_whole(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    twin_refuse(&twin, 0, "ResourceUnavailable.InstanceLockedError", -1);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_retry"), 1);
+    int before = twin.ended[LEDGER_SKIPPED];
+    twin_crash(&twin, 0);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    schedule->paused = true;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_add(config, schedule, "crs-b", NULL);
+    twin_start(&twin, config);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_skipped schedule=nightly "
+                                             "slot=2026-11-01T12:00:00Z instances=2 reason=paused"),
+                     1);
+    assert_int_equal(twin.ended[LEDGER_SKIPPED] - before, 1); /* crs-a's */
+    assert_int_equal(engine_status(twin.engine).skipped, 2);
+    twin_finish(&twin);
+}
+
 /* ---- what is not to be made again ---- */
 
 enum file { FILE_PAUSED, FILE_WITHOUT_INSTANCE, FILE_WITHOUT_SCHEDULE };
@@ -471,6 +552,9 @@ int main(void)
         cmocka_unit_test(a_forsaken_attempt_stays_so),
         cmocka_unit_test(a_restart_knows_how_many_tasks_failed),
         cmocka_unit_test(a_restart_goes_on_watching),
+        cmocka_unit_test(a_long_downtime_makes_nothing_stuck_unseen),
+        cmocka_unit_test(a_reopened_slot_takes_in_nobody),
+        cmocka_unit_test(a_slot_that_is_not_gone_on_with_ends_whole),
         cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
         cmocka_unit_test(an_earlier_backup_is_in_the_way),
         cmocka_unit_test(a_dead_host_gets_probes),
