@@ -123,12 +123,13 @@ void daemon_reload(struct daemon *daemon)
     notify_reloading(&daemon->notify, clock_mono());
     int r = read_anew(daemon, &config);
     if (r == 0) {
-        r = daemon_read_keys(daemon, config, &err);
-        if (r == 0) {
+        r = credentials_prepare(daemon->credentials, &config->credentials, &err);
+        if (r == 0)
             r = take_config(daemon, config, &err);
-            if (r < 0) /* the keys go with the old configuration */
-                (void)!daemon_read_keys(daemon, daemon->config, NULL);
-        }
+        if (r == 0)
+            credentials_commit(daemon->credentials);
+        else
+            credentials_forget(daemon->credentials);
         config_unref(config);
         if (r != 0)
             say_refused(daemon, err.text);

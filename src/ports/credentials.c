@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "ports/locked_memory.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ void credentials_destroy(struct credentials *c)
     http_curl_destroy(c->direct);
     tc3_destroy(c->remote.tc3);
     arena_finish(&c->texts);
+    arena_finish(&c->prepared.texts);
     locked_give(c, sizeof *c);
 }
 
@@ -140,8 +142,8 @@ static bool copy_text(struct arena *arena, const char **text)
     return *text != NULL;
 }
 
-/* The copy outlives the configuration. Outcomes: 0; -ENOMEM: the old ones stay. */
-static int keep_settings(struct credentials *c, const struct credentials_settings *settings)
+/* The copy outlives the configuration. Outcomes: 0; -ENOMEM. */
+static int copy_settings(struct prepared *prepared, const struct credentials_settings *settings)
 {
     struct credentials_settings copy = *settings;
     struct arena texts = {NULL};
@@ -154,10 +156,8 @@ static int keep_settings(struct credentials *c, const struct credentials_setting
             return -ENOMEM;
         }
     }
-    arena_finish(&c->texts);
-    c->texts = texts;
-    c->settings = copy;
-    c->has_settings = true;
+    prepared->texts = texts;
+    prepared->settings = copy;
     return 0;
 }
 
@@ -199,37 +199,70 @@ static bool is_asked(enum credentials_provider provider)
            || provider == CREDENTIALS_TKE_OIDC;
 }
 
+int credentials_prepare(struct credentials *c, const struct credentials_settings *settings,
+                        struct errtext *err)
+{
+    struct errtext why = {""};
+    credentials_forget(c);
+    struct prepared *p = &c->prepared;
+    p->provider = p->chain[0] = settings->provider;
+    p->count = is_asked(settings->provider) ? 1 : 0;
+    int outcome = 0;
+    if (settings->provider == CREDENTIALS_ASSUME_ROLE) /* whose keys ask: a fault is told at once */
+        outcome =
+            credentials_read_local(c, settings->source, settings, &p->provider, p->path, &why);
+    else if (p->count == 0)
+        outcome =
+            credentials_read_local(c, settings->provider, settings, &p->provider, p->path, &why);
+    if (outcome == SOURCE_ABSENT && settings->provider == CREDENTIALS_AUTO) {
+        p->count = renewal_chain(settings, p->chain);
+        outcome = p->count > 0 ? 0 : outcome;
+    }
+    if (outcome == 0)
+        outcome = copy_settings(p, settings);
+    if (outcome == 0) {
+        p->is_there = true;
+        return 0;
+    }
+    credentials_forget(c);
+    if (outcome == -ENOMEM && why.text[0] == '\0')
+        (void)errtext_set(&why, 0, "no memory for the keys");
+    if (!c->has_keys)
+        c->last = why;
+    return errtext_set(err, CREDENTIALS_UNUSABLE, "%s", why.text);
+}
+
+void credentials_commit(struct credentials *c)
+{
+    struct prepared *p = &c->prepared;
+    assert(p->is_there);
+    bool same = c->has_settings && same_settings(&c->settings, &p->settings);
+    struct arena old = c->texts;
+    c->settings = p->settings;
+    c->texts = p->texts;
+    c->has_settings = true;
+    p->texts = old;
+    if (p->count > 0)
+        begin_asking(c, p->chain, p->count, same);
+    else
+        serve_local(c, p->provider, p->path);
+    credentials_forget(c);
+}
+
+void credentials_forget(struct credentials *c)
+{
+    found_keys_finish(&c->found);
+    arena_finish(&c->prepared.texts);
+    c->prepared = (struct prepared){.is_there = false};
+}
+
 int credentials_read(struct credentials *c, const struct credentials_settings *settings,
                      struct errtext *err)
 {
-    char path[SOURCE_PATH_MAX] = "";
-    struct errtext why = {""};
-    enum credentials_provider provider = settings->provider;
-    enum credentials_provider chain[CHAIN_MAX] = {settings->provider};
-    bool same = c->has_settings && same_settings(&c->settings, settings);
-    unsigned count = is_asked(provider) ? 1 : 0;
-    int outcome = 0;
-    if (provider == CREDENTIALS_ASSUME_ROLE) /* whose keys ask: a fault there is told at once */
-        outcome = credentials_read_local(c, settings->source, settings, &provider, path, &why);
-    else if (count == 0)
-        outcome = credentials_read_local(c, provider, settings, &provider, path, &why);
-    if (outcome == SOURCE_ABSENT && settings->provider == CREDENTIALS_AUTO)
-        count = renewal_chain(settings, chain);
-    if (outcome == SOURCE_ABSENT && count > 0 && settings->provider == CREDENTIALS_AUTO)
-        outcome = 0;
+    int outcome = credentials_prepare(c, settings, err);
     if (outcome == 0)
-        outcome = keep_settings(c, settings);
-    if (outcome == 0 && count > 0)
-        begin_asking(c, chain, count, same);
-    else if (outcome == 0)
-        serve_local(c, provider, path);
-    found_keys_finish(&c->found);
-    if (outcome == 0)
-        return 0;
-    if (outcome == -ENOMEM && why.text[0] == '\0')
-        (void)errtext_set(&why, 0, "no memory for the keys");
-    c->last = why;
-    return errtext_set(err, CREDENTIALS_UNUSABLE, "%s", why.text);
+        credentials_commit(c);
+    return outcome;
 }
 
 /* The cloud refused what a file or systemd gave: it may have been replaced. */

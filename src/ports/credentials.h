@@ -75,6 +75,17 @@ void credentials_close(struct credentials *credentials);
 int credentials_read(struct credentials *credentials, const struct credentials_settings *settings,
                      struct errtext *err) MUST_CHECK;
 
+/*
+ * The same in two steps, for a reload that others may refuse: prepare() changes nothing that
+ * serves, commit() cannot fail, forget() takes prepare() back (harmless without one). No step of
+ * credentials_step() may come in between.
+ */
+int credentials_prepare(struct credentials *credentials,
+                        const struct credentials_settings *settings,
+                        struct errtext *err) MUST_CHECK;
+void credentials_commit(struct credentials *credentials);
+void credentials_forget(struct credentials *credentials);
+
 /* What a step brought. */
 enum credentials_news {
     CREDENTIALS_NO_NEWS,

@@ -27,6 +27,17 @@ struct renewal {
     int64_t skew_us; /* the cloud's clock is so far ahead, as a refusal told */
 };
 
+/* What credentials_prepare() has read, besides c->found. */
+struct prepared {
+    struct credentials_settings settings;
+    struct arena texts; /* of the settings */
+    enum credentials_provider provider;
+    enum credentials_provider chain[CHAIN_MAX];
+    unsigned count; /* of the chain; 0: the keys are there */
+    char path[SOURCE_PATH_MAX];
+    bool is_there;
+};
+
 struct credentials {
     struct found_keys env;
     int env_outcome;
@@ -43,6 +54,7 @@ struct credentials {
     struct credentials_settings settings;
     struct arena texts; /* of the settings */
     bool has_settings;
+    struct prepared prepared;
     bool refused; /* the cloud did not take the keys */
     struct mono look_at;
     struct renewal renewal;

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 
 import pytest
 
@@ -36,6 +37,10 @@ def signed_by(cloud):
     """The ids of the keys that signed backups, in order, each once."""
     ids = [arrival["secret_id"] for arrival in cloud.arrivals() if arrival["code"] == "OK"]
     return list(dict.fromkeys(ids))
+
+
+def sts_calls(cloud):
+    return len([record for record in cloud.truth() if record.get("action") == "AssumeRole"])
 
 
 def no_secret(lines):
@@ -200,6 +205,28 @@ def test_a_reload_asks_anew_and_keeps_the_old_keys(stand_in):
         assert daemon.stop() == 0
     assert len(signed_by(cloud)) == 2
     assert not [event for event in daemon.events() if event["event"] in (*PASSED, "credentials_failed")]
+
+
+def test_a_reload_refused_by_others_leaves_the_keys(stand_in):
+    """The address of the metrics is taken: the keys of a role stay, though the new file names others and STS is away."""
+    cloud = stand_in("--any-instance", "--task-time", "0", "--role", "backup")
+    with socket.socket() as taken, Daemon(assume_role(cloud), KEYS) as daemon:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        daemon.wait_for("backup_submitted")
+        asked = sts_calls(cloud)
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        daemon.write({**assume_role(cloud, duration="20m"), "metrics": {"listen": listen}})
+        daemon.reload()
+        assert listen in daemon.wait_for("reload_failed")[0]["message"]
+        daemon.write({**assume_role(cloud), "credentials": {"provider": "env"}, "metrics": {"listen": listen}})
+        daemon.reload()
+        daemon.wait_for("reload_failed", 2)
+        daemon.wait_for("backup_submitted", len(daemon.events("backup_submitted")) + 2)
+        assert daemon.stop() == 0
+    assert sts_calls(cloud) == asked == 1
+    assert len(signed_by(cloud)) == 1
+    assert len(daemon.events("credentials_refreshed")) == 1
 
 
 def test_a_key_file_that_is_replaced(stand_in, tmp_path):

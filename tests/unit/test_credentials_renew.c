@@ -301,6 +301,31 @@ static void a_reload_keeps_what_is_the_same(void **state)
     assert_int_equal(ms_to_wake(), -1);
 }
 
+/* A reload that others refuse: what serves goes on, with all that is known of its end. */
+static void what_is_forgotten_changes_nothing(void **state)
+{
+    (void)state;
+    struct credentials_settings settings = settings_of(CREDENTIALS_ASSUME_ROLE);
+    begin();
+    answer_keys("first", 3600);
+    assert_int_equal(after(0), CREDENTIALS_REFRESHED);
+    int64_t wake = ms_to_wake();
+    settings.role_arn = "qcs::cam::uin/1:roleName/other";
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(credentials_prepare(c, &settings, NULL), 0);
+        credentials_forget(c);
+        settings.provider = CREDENTIALS_FILE;
+    }
+    assert_string_equal(keys_now()->key.bytes, "first");
+    assert_int_equal(ms_to_wake(), wake);
+    assert_int_equal(asked, 1);
+    assert_int_equal(credentials_prepare(c, &settings, NULL), 0);
+    credentials_commit(c);
+    assert_string_equal(keys_now()->key.bytes, KEY);
+    credentials_forget(c);
+    assert_string_equal(keys_now()->key.bytes, KEY);
+}
+
 static void a_file_is_looked_at_again(void **state)
 {
     (void)state;
@@ -338,6 +363,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_refusal_of_the_cloud_asks_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_keeps_what_is_the_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_forgotten_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_is_looked_at_again, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
