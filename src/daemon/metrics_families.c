@@ -97,6 +97,11 @@ static bool keys_end(struct metrics_page *page, const char *name, struct text *t
            && one_instant(page, name, t, credentials_end(credentials));
 }
 
+static bool keys_fail(struct metrics_page *page, const char *name, struct text *t)
+{
+    return one_whole(page, name, t, credentials_text(page->daemon->credentials)[0] != '\0');
+}
+
 static bool log_lost(struct metrics_page *page, const char *name, struct text *t)
 {
     return one_whole(page, name, t, (int64_t)log_writer_lost(page->daemon->log));
@@ -322,6 +327,8 @@ const struct metrics_family metrics_families[] = {
      keys_there, 0},
     {"crsbackupd_credentials_expiry_timestamp_seconds", "gauge",
      "When the keys in use end; none for lasting ones.", keys_end, 0},
+    {"crsbackupd_credentials_failing", "gauge",
+     "1: there are no keys, or their renewal fails; the log says why.", keys_fail, 0},
     {"crsbackupd_log_lost_lines_total", "counter",
      "Log lines that could not be written and did not fit into the buffer.", log_lost, 0},
     {"crsbackupd_loop_longest_turn_seconds", "gauge",
