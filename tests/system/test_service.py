@@ -62,8 +62,8 @@ def wait_for_more(machine, name, count, **fields):
 
 
 def as_the_readme_says(machine, beginning):
-    """Runs the one command of the README's way to production that begins so, in a shell, where the package lies."""
-    section = (TOP / "README.md").read_text().split("## Go to production\n")[1].split("\n## ")[0]
+    """Runs the one command of the README from the way to production on that begins so, in a shell, where the package lies."""
+    section = (TOP / "README.md").read_text().split("## Go to production\n")[1]
     commands = [line.strip() for line in section.splitlines() if line.startswith("    " + beginning)]
     assert len(commands) == 1, commands
     return machine.run("sh", "-c", f"cd /var/tmp && {commands[0]}", limit=180).stdout
