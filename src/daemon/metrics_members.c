@@ -80,12 +80,12 @@ bool metrics_never_overdue(struct metrics_page *page, const char *name, struct t
     return put_count(page, name, t, false);
 }
 
-/* name{schedule="...",instance=" */
+/* name{schedule="...",instance_id="; "instance" is a label of the server's own */
 static void begin_schedule(struct metrics_page *page, const char *name)
 {
     struct text t = text_over(page->prefix, sizeof page->prefix);
     struct sample s = of_schedule(page, &t, name);
-    exposition_label(&s, "instance", "");
+    exposition_label(&s, "instance_id", "");
     page->prefix_length = t.length - 1; /* without its quote */
 }
 

@@ -240,7 +240,7 @@ def test_the_newest_good_backup_is_known_after_a_restart(stand_in, port, tmp_pat
 
     def good():
         metrics = Metrics(port)
-        return {(dict(labels)["schedule"], dict(labels)["instance"]): value for (name, labels), value in metrics.samples.items()
+        return {(dict(labels)["schedule"], dict(labels)["instance_id"]): value for (name, labels), value in metrics.samples.items()
                 if name == "crsbackupd_last_success_timestamp_seconds"}
 
     with Daemon(config, KEYS, directory=str(tmp_path)) as daemon:

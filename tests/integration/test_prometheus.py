@@ -113,7 +113,10 @@ def test_a_server_scrapes_the_daemon(stand_in, tmp_path):
         assert server.query('up{job="crsbackupd"}')[0][1] == 1
         target = server.targets()[0]
         assert (target["health"], target["lastError"]) == ("up", "")
-        times = {labels["exported_instance"]: value
+        # No label of ours is one of the server's own, which it would have renamed.
+        assert not server.query('{__name__=~".+",job="crsbackupd",exported_instance!=""}')
+        assert not server.query('{__name__=~".+",job="crsbackupd",exported_job!=""}')
+        times = {labels["instance_id"]: value
                  for labels, value in server.query('crsbackupd_last_success_timestamp_seconds{schedule="often"}')}
         assert times.keys() == set(names) and all(due <= value <= time.time() for value in times.values())
         assert server.query('crsbackupd_last_success_timestamp_seconds{schedule="yearly"}')[0][1] == 0
