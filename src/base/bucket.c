@@ -143,6 +143,12 @@ void bucket_confirm(struct bucket *bucket, struct mono at)
         bucket->left_count++;
     int32_t last = (bucket->left_first + bucket->left_count - 1) % bucket->ring_size;
     bucket->left[last] = at;
+    minute_add(&bucket->minute, at);
+}
+
+uint64_t bucket_last_minute(const struct bucket *bucket, struct mono now)
+{
+    return minute_count(&bucket->minute, now);
 }
 
 void bucket_return(struct bucket *bucket)

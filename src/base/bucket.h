@@ -23,6 +23,7 @@
 #pragma once
 
 #include "base/instant.h"
+#include "base/minute.h"
 #include "base/result.h"
 
 #include <stdint.h>
@@ -49,6 +50,8 @@ struct bucket {
     struct mono slowed_at; /* last change of `slow` */
     int32_t ceiling;       /* requests a second that the cloud named; 0: none */
     struct mono ceiling_at;
+
+    struct minute minute; /* of those that left, for people */
 };
 
 /* per_second 1 to BUCKET_RATE_MAX, burst 1 to per_second. Outcomes: 0; -EINVAL; -ENOMEM. */
@@ -81,6 +84,9 @@ bool bucket_throttle(struct bucket *bucket, struct mono now, int64_t limit);
 
 /* Nothing is under way or in the window any more: a new bucket would let no more through. */
 bool bucket_is_quiet(const struct bucket *bucket, struct mono now);
+
+/* How many left in the last minute, to the second. */
+uint64_t bucket_last_minute(const struct bucket *bucket, struct mono now);
 
 /* The pace in thousandths of requests a second at `now`. */
 int64_t bucket_rate_milli(const struct bucket *bucket, struct mono now);

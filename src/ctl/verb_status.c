@@ -260,10 +260,13 @@ static void say_limiter(struct status *status, struct json_value end)
         (void)answer_text(row, "action", text, sizeof text);
         bool down = answer_flag(row, "down");
         bool sends = strcmp(text, "ManualBackupInstance") == 0;
-        if (!sends && !down && answer_number(row, "queued") == 0)
+        if (!sends && answer_number(row, "queued") == 0)
             continue; /* a queue of questions, and nobody asks */
-        say(status, "limiter", down ? LOOK_BAD : LOOK_PLAIN, "%s %s: %.4g/s, %lld queued%s", host,
-            text, answer_decimal(row, "per_second"), (long long)answer_number(row, "queued"),
+        say(status, "limiter", down ? LOOK_BAD : LOOK_PLAIN,
+            "%s%s%s: %.4g/s, %lld in the last minute, %lld queued%s", host, sends ? "" : " ",
+            sends ? "" : text, answer_decimal(row, "per_second"),
+            (long long)answer_number(row, "requests_last_minute"),
+            (long long)answer_number(row, "queued"),
             down ? "; the host gives no sign of life" : "");
     }
 }

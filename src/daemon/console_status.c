@@ -106,6 +106,7 @@ static void put_limiter(const struct daemon *daemon, struct json_writer *w)
         json_put_text(w, "host", lane.host);
         json_put_text(w, "action", lane.action);
         json_put_thousandths(w, "per_second", lane.per_second_milli);
+        json_put_number(w, "requests_last_minute", (int64_t)lane.requests_last_minute);
         json_put_number(w, "queued", (int64_t)lane.queued);
         if (lane.is_down)
             json_put_bool(w, "down", true);

@@ -89,5 +89,6 @@ bool engine_lane_now(const struct engine *engine, uint32_t n, struct lane_now *r
         ret->queued = ask->due.count;
     }
     ret->per_second_milli = bucket_rate_milli(bucket, engine->now.mono);
+    ret->requests_last_minute = bucket_last_minute(bucket, engine->now.mono);
     return true;
 }

@@ -45,7 +45,8 @@ void engine_open_slots_by_schedule(const struct engine *engine, struct wall *slo
 struct lane_now {
     const char *host;
     const char *action;
-    int64_t per_second_milli; /* the pace at the moment, in thousandths */
+    int64_t per_second_milli;      /* the pace at the moment, in thousandths */
+    uint64_t requests_last_minute; /* that left */
     uint64_t queued;
     bool is_down; /* the breaker is open */
 };

@@ -195,6 +195,10 @@ def test_what_became_of_the_last_slot(stand_in):
         assert often["never_good"] == 0 and often["overdue"] == 0
         assert often["max_age_seconds"] == 3 * period // 2 + 3600
         assert yearly["never_good"] == 1 and "last_slot" not in yearly and "oldest_good" not in yearly
+        limiter = {row["action"]: row for row in end["limiter"]}
+        for action, row in limiter.items():
+            assert row["requests_last_minute"] == len(cloud.arrivals(action)) and row["queued"] == 0
+        assert limiter["ManualBackupInstance"]["requests_last_minute"] == 2
         members, _end = ask(daemon, "list")
         assert [(m["schedule"], m["instance"]) for m in members] == [
             ("often", "crs-aaaa0001"), ("often", "crs-bbbb0002"), ("yearly", "crs-aaaa0001")]

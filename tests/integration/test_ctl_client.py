@@ -320,8 +320,8 @@ STATUS = {
     "draining": False, "config": {"file": "/etc/x.yaml", "loaded": "2026-11-20T00:00:00Z", "schedules": 3, "instances": 6},
     "in_flight": 1, "waiting": 2, "watching": 3, "looking_up": 4, "ledger": {"ok": True}, "log": {"lost": 0},
     "credentials": {"provider": "cvm-role", "until": "2036-01-01T00:00:00Z"},
-    "limiter": [{"host": "h:1", "action": "ManualBackupInstance", "per_second": 19.5, "queued": 5},
-                {"host": "h:1", "action": "DescribeTaskInfo", "per_second": 20, "queued": 0}],
+    "limiter": [{"host": "h:1", "action": "ManualBackupInstance", "per_second": 19.5, "requests_last_minute": 1170, "queued": 5},
+                {"host": "h:1", "action": "DescribeTaskInfo", "per_second": 20, "requests_last_minute": 3, "queued": 0}],
 }  # fmt: skip
 
 
@@ -340,20 +340,22 @@ def test_status_is_one_screen(tmp_path):
     assert re.search(r"^and \d+ more", lines[-1])
     table = [line for line in out.splitlines() if "\t" in line]
     assert len(table) == 202 and table[0].startswith("bad\t") and table[-1].startswith("rests\t")
-    assert "limiter     h:1 ManualBackupInstance: 19.5/s, 5 queued\n" in out and "DescribeTaskInfo" not in out
+    assert "limiter     h:1: 19.5/s, 1170 in the last minute, 5 queued\n" in out and "DescribeTaskInfo" not in out
     assert "keys        cvm-role, end in " in out
 
 
 def test_status_in_trouble(tmp_path):
     trouble = {**STATUS, "draining": True, "ledger": {"ok": False, "text": "No space left"}, "log": {"lost": 12},
-               "restoring": True, "limiter": [{"host": "h:1", "action": "X", "per_second": 20, "queued": 0, "down": True}],
+               "restoring": True, "limiter": [
+                   {"host": "h:1", "action": "ManualBackupInstance", "per_second": 20, "queued": 0, "down": True},
+                   {"host": "h:1", "action": "DescribeTaskInfo", "per_second": 20, "queued": 7, "down": True}],
                "credentials": {"provider": "file", "until": "2020-01-01T00:00:00Z", "failing": "no such file"},
                "config": {**STATUS["config"], "last_reload": {"at": "2026-11-24T03:00:00Z", "ok": False, "text": "x:1:1: bad"}}}
     with Server(tmp_path, status=end(**trouble)) as server:
         code, out, _ = server.call("status")
     assert code == 0
     for words in ("stopping", "cannot record, so nothing is sent: No space left", "12 lines could not be written",
-                  "h:1 X: 20/s, 0 queued; the host gives no sign of life", "still being read", "ended", "no such file", "x:1:1: bad"):
+                  "h:1: 20/s, 0 in the last minute, 0 queued; the host gives no sign of life", "h:1 DescribeTaskInfo: 20/s, ", "still being read", "ended", "no such file", "x:1:1: bad"):
         assert words in out, words
 
 
@@ -424,7 +426,7 @@ def test_numbers_beyond_reason(tmp_path, number):
     every = dict.fromkeys(("pid", "in_flight", "waiting", "watching", "looking_up", "checked", "overdue", "never", "paused",
                            "accepted", "open", "submitted", "running", "succeeded", "failed", "other", "slots_open"), number)
     last = end(**{**STATUS, **every, "started": "0001-01-01T00:00:00Z", "state": "ok", "oldest": when, "worst": [when],
-                  "limiter": [{"host": "h", "action": "ManualBackupInstance", "per_second": number, "queued": number}]})
+                  "limiter": [{"host": "h", "action": "ManualBackupInstance", "per_second": number, "requests_last_minute": number, "queued": number}]})
     answers = {"status": rows(row) + last, "history": rows({**RUNS[0], "attempts": number, "task_id": number}) + last,
                "why": rows({**RUNS[0], **when, "event": "x", "attempt": number}) + last}
     with Server(tmp_path, **answers, check_age=last, run=last, list=rows(when) + last) as server:

@@ -217,6 +217,24 @@ static void new_settings_keep_what_left(void **state)
     bucket_finish(&bucket);
 }
 
+/* What is under way and what never left are not among them. */
+static void counts_what_left_in_the_last_minute(void **state)
+{
+    (void)state;
+    struct bucket bucket;
+    struct mono now = {NS_PER_SECOND};
+    assert_int_equal(bucket_init(&bucket, 20, 20), 0);
+    for (int i = 0; i < 5; i++)
+        assert_true(bucket_take(&bucket, now));
+    for (int i = 0; i < 3; i++)
+        bucket_confirm(&bucket, mono_add_ns(now, i * NS_PER_SECOND));
+    bucket_return(&bucket);
+    assert_int_equal(bucket_last_minute(&bucket, mono_add_ns(now, 2 * NS_PER_SECOND)), 3);
+    assert_int_equal(bucket_configure(&bucket, 40, 1), 0);
+    assert_int_equal(bucket_last_minute(&bucket, mono_add_ns(now, 60 * NS_PER_SECOND)), 2);
+    bucket_finish(&bucket);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +244,7 @@ int main(void)
         cmocka_unit_test(slows_and_recovers),
         cmocka_unit_test(a_named_limit_is_the_ceiling_for_an_hour),
         cmocka_unit_test(new_settings_keep_what_left),
+        cmocka_unit_test(counts_what_left_in_the_last_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
