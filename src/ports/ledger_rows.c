@@ -137,11 +137,16 @@ static enum ledger_item_kind kind_of(enum ledger_entry_kind kind)
     return LEDGER_ITEM_FINISHED;
 }
 
-struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry)
+struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry, void **spare)
 {
-    struct ledger_item *item = malloc(
-        sizeof *item + size_of(entry->schedule) + size_of(entry->instance) + size_of(entry->region)
-        + size_of(entry->code) + size_of(entry->message) + size_of(entry->request_id));
+    size_t size = sizeof(struct ledger_item) + size_of(entry->schedule) + size_of(entry->instance)
+                  + size_of(entry->region) + size_of(entry->code) + size_of(entry->message)
+                  + size_of(entry->request_id);
+    struct ledger_item *item = malloc(size);
+    if (item == NULL && size <= LEDGER_ITEM_SIZE_MAX) {
+        item = *spare;
+        *spare = NULL;
+    }
     if (item == NULL)
         return NULL;
     char *at = item->bytes;

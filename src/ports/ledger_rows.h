@@ -50,8 +50,16 @@ struct ledger_item {
     char bytes[];
 };
 
-/* One malloc each; NULL: no memory. Freed with free(). */
-struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry);
+/* Room for any entry. */
+#define LEDGER_ITEM_SIZE_MAX                                                                \
+    (sizeof(struct ledger_item) + MODEL_NAME_MAX + MODEL_INSTANCE_ID_MAX + MODEL_REGION_MAX \
+     + REPLY_CODE_MAX + REPLY_MESSAGE_MAX + REPLY_REQUEST_ID_MAX + 6)
+
+/*
+ * One malloc each; NULL: no memory. Freed with free(). An entry takes *spare, where that is not
+ * NULL but LEDGER_ITEM_SIZE_MAX bytes of malloc(), rather than fail; it is NULL then.
+ */
+struct ledger_item *ledger_item_of_entry(const struct ledger_entry *entry, void **spare);
 struct ledger_item *ledger_item_of_horizon(const char *schedule, const char *rule,
                                            struct wall slot);
 struct ledger_item *ledger_item_of_pause(const char *schedule, struct wall until);

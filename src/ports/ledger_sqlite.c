@@ -26,12 +26,19 @@
 
 #define READER_IDLE_MS 1000
 
+/*
+ * Memory for so many entries without a ticket is kept for when there is none: they tell of what has
+ * happened already, and nobody would tell it again before the next start.
+ */
+#define SPARES 16
+
 struct ledger_sqlite {
     struct ledger_sqlite_sink sink;
     struct ledger_worker *worker; /* NULL: ended or abandoned */
     struct ledger_reader *reader; /* open for READER_IDLE_MS after it was wanted */
     char *file;
     int lock;
+    void *spares[SPARES]; /* NULL: used */
     bool closing;
     bool told_ok;
     uv_async_t async;
@@ -78,10 +85,27 @@ static int put(struct ledger_sqlite *ledger, struct ledger_item *item_take)
     return r;
 }
 
+/* One that is there, where any is; those that were used are sought anew. */
+static void **spare_of(struct ledger_sqlite *ledger)
+{
+    void **found = &ledger->spares[0];
+    for (size_t i = 0; i < SPARES; i++) {
+        if (ledger->spares[i] == NULL)
+            ledger->spares[i] = malloc(LEDGER_ITEM_SIZE_MAX);
+        if (ledger->spares[i] != NULL)
+            found = &ledger->spares[i];
+    }
+    return found;
+}
+
 static int port_append(void *context, const struct ledger_entry *entry)
 {
     struct ledger_sqlite *ledger = context;
-    return ledger->worker == NULL ? -ESHUTDOWN : put(ledger, ledger_item_of_entry(entry));
+    if (ledger->worker == NULL)
+        return -ESHUTDOWN;
+    void *none = NULL;
+    bool has_ticket = entry->kind == LEDGER_STARTED && entry->ticket != 0;
+    return put(ledger, ledger_item_of_entry(entry, has_ticket ? &none : spare_of(ledger)));
 }
 
 static int port_set_pause(void *context, const char *schedule, struct wall until)
@@ -289,13 +313,20 @@ static int open_all(struct ledger_sqlite *ledger, const struct ledger_sqlite_opt
     return ledger_worker_create(&worker, &ledger->worker, err);
 }
 
+static void free_memory(struct ledger_sqlite *ledger)
+{
+    for (size_t i = 0; i < SPARES; i++)
+        free(ledger->spares[i]);
+    free(ledger->file);
+    free(ledger);
+}
+
 static void free_all(struct ledger_sqlite *ledger)
 {
     drop_reader(ledger);
     if (ledger->lock >= 0)
         (void)close(ledger->lock);
-    free(ledger->file);
-    free(ledger);
+    free_memory(ledger);
 }
 
 int ledger_sqlite_create(uv_loop_t *loop, const struct ledger_sqlite_options *options,
@@ -324,6 +355,7 @@ int ledger_sqlite_create(uv_loop_t *loop, const struct ledger_sqlite_options *op
     assert(r == 0);
     ledger->async.data = ledger;
     ledger->timer.data = ledger;
+    (void)spare_of(ledger); /* lays them in */
     ledger->handles = 2;
     *ret = ledger;
     return 0;
@@ -360,6 +392,5 @@ void ledger_sqlite_destroy(struct ledger_sqlite *ledger)
         return;
     assert(ledger->worker == NULL);
     /* Of an abandoned worker the lock stays with the process. */
-    free(ledger->file);
-    free(ledger);
+    free_memory(ledger);
 }

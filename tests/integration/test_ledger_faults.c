@@ -20,6 +20,16 @@
 #define SLOT 1795564800
 #define CALLS_MAX 5000
 
+/* By the linker malloc() of the program itself comes here. */
+static _Thread_local bool no_memory;
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return no_memory ? NULL : __real_malloc(size);
+}
+
 static int set_up(void **state)
 {
     struct shelf *shelf = malloc(sizeof *shelf);
@@ -58,6 +68,31 @@ static void test_synced_before_answered(void **state)
         assert_true(shelf_wait_told(shelf, i, 10000));
         assert_true(fault_vfs_syncs() >= 1);
     }
+}
+
+/* ---- no memory for an entry ---- */
+
+/* What is asked for is refused; what has happened goes into memory that was laid in for it. */
+static void test_spare_memory(void **state)
+{
+    struct shelf *shelf = *state;
+    assert_int_equal(shelf_open(shelf), 0);
+    assert_int_equal(shelf_start(shelf, 1, "crs-a", SLOT), 0);
+    assert_true(shelf_wait_told(shelf, 1, 10000));
+    for (int round = 0; round < 2; round++) {
+        int64_t slot = SLOT + round * 1000;
+        int ended = 0;
+        no_memory = true;
+        int started = shelf_start(shelf, 2, "crs-b", SLOT);
+        while (ended < 100 && shelf_end(shelf, "crs-a", slot + ended, LEDGER_MISSED) == 0)
+            ended++;
+        no_memory = false;
+        assert_int_equal(started, -ENOMEM);
+        assert_int_equal(ended, 16);
+        assert_int_equal(shelf_end(shelf, "crs-a", slot + 500, LEDGER_MISSED), 0);
+    }
+    shelf_close(shelf);
+    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE result = 'missed'"), 34);
 }
 
 /* ---- opening ---- */
@@ -470,6 +505,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_synced_before_answered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_spare_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_io, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_again, set_up, tear_down),
