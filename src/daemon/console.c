@@ -29,7 +29,6 @@ struct console {
     struct control_socket *socket;
     struct ask *waiting; /* list */
     struct desk *desk;
-    uint64_t reloads; /* what was done when they were looked at last */
     int64_t share_ns; /* what is left of this turn's */
     char part[CONTROL_PART_MAX + 1];
 };
@@ -148,6 +147,7 @@ static void begin_to_wait(struct ask *ask, enum ask_wait what)
 
 void ask_wait_for_reload(struct ask *ask)
 {
+    ask->reload = ask->daemon->reloads_begun + 1; /* what is being read may be older than this */
     begin_to_wait(ask, ASK_WAITS_FOR_RELOAD);
 }
 
@@ -328,11 +328,11 @@ static struct ask *take_request(struct console *console, struct control_client *
 }
 
 /* Whether the wait is over; an error is set where it was in vain. */
-static bool has_waited(struct ask *ask, bool reloaded, const struct ledger_figures *figures,
-                       struct mono now)
+static bool has_waited(struct ask *ask, const struct ledger_figures *figures, struct mono now)
 {
     const struct daemon *daemon = ask->daemon;
     if (ask->waits_for == ASK_WAITS_FOR_RELOAD) {
+        bool reloaded = daemon->reload.count >= ask->reload;
         if (daemon->draining)
             ask_refuse(ask, "refused", "the daemon is stopping");
         else if (reloaded && !daemon->reload.ok)
@@ -352,14 +352,12 @@ static void wake_waiting(struct console *console, struct mono now)
 {
     const struct daemon *daemon = console->daemon;
     struct ledger_figures figures = {0};
-    bool reloaded = console->reloads != daemon->reload.count;
-    console->reloads = daemon->reload.count;
     if (console->waiting == NULL)
         return;
     ledger_sqlite_read_figures(daemon->ledger, &figures);
     for (struct ask **link = &console->waiting; *link != NULL;) {
         struct ask *ask = *link;
-        if (!has_waited(ask, reloaded, &figures, now)) {
+        if (!has_waited(ask, &figures, now)) {
             link = &ask->next_waiting;
             continue;
         }

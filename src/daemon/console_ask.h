@@ -79,6 +79,7 @@ struct ask {
     bool waits;              /* in the console's list, or for its job */
     bool aside;              /* and its client is out of the socket's queue */
     enum ask_wait waits_for; /* in the console's list */
+    uint64_t reload;         /* ASK_WAITS_FOR_RELOAD: which one */
     uint64_t durable_at;     /* ASK_WAITS_FOR_LEDGER: the ledger's count of entries */
     struct mono patience;    /* and how long that may take */
     struct ask *next_waiting;
@@ -121,8 +122,9 @@ void ask_set_aside(struct ask *ask);
 void ask_go_on(struct ask *ask);
 
 /*
- * It is answered after the next reload has been done or refused; when the ledger has made all
- * durable that it has been given so far, or has not within ASK_PATIENCE_NS: then with an error.
+ * It is answered after the next reload that begins has been done or refused; when the ledger has
+ * made all durable that it has been given so far, or has not within ASK_PATIENCE_NS: then with an
+ * error.
  */
 #define ASK_PATIENCE_NS (10 * NS_PER_SECOND)
 void ask_wait_for_reload(struct ask *ask);

@@ -5,6 +5,7 @@
 #include "daemon/console.h"
 #include "daemon/loop.h"
 #include "daemon/metrics.h"
+#include "daemon/reading.h"
 #include "daemon/reload.h"
 #include "daemon/restore.h"
 #include "ports/chance_system.h"
@@ -101,6 +102,7 @@ static void close_ports(struct daemon *daemon)
     credentials_close(daemon->credentials);
     console_close(daemon->console);
     restore_close(daemon->restore);
+    reading_close(daemon->reading);
     metrics_http_close(daemon->metrics);
     daemon->metrics = NULL;
     if (daemon->http != NULL)
@@ -139,13 +141,13 @@ static void step_keys(struct daemon *daemon, struct now now)
 static struct loop_wake turn(void *context)
 {
     struct daemon *daemon = context;
-    if (daemon->reload_wanted && !daemon->draining)
-        daemon_reload(daemon);
+    daemon_end_reload(daemon);
     struct now now = clock_now();
     if (daemon->drain_wanted && !daemon->draining)
         begin_drain(daemon, now);
     step_keys(daemon, now);
     struct mono console_wake = console_step(daemon->console, now.mono);
+    daemon_begin_reload(daemon);
     engine_step(daemon->engine, now);
     if (daemon->draining && engine_is_idle(daemon->engine))
         close_ports(daemon);
@@ -232,8 +234,10 @@ static int create_engine(struct daemon *daemon, struct errtext *err)
     int r = engine_create(&ports, daemon->config, clock_now(), &daemon->engine, err);
     if (r < 0)
         return r;
-    r = restore_begin(loop_uv(daemon->loop), daemon->config->state_dir, daemon->config,
-                      daemon->engine, &daemon->restore);
+    r = reading_create(loop_uv(daemon->loop), daemon->config_path, &daemon->reading);
+    if (r == 0)
+        r = restore_begin(loop_uv(daemon->loop), daemon->config->state_dir, daemon->config,
+                          daemon->engine, &daemon->restore);
     return r < 0 ? errtext_set(err, r, "out of memory") : 0;
 }
 
@@ -301,6 +305,7 @@ void daemon_finish(struct daemon *daemon)
     engine_destroy(daemon->engine);
     console_destroy(daemon->console);
     restore_destroy(daemon->restore);
+    reading_destroy(daemon->reading);
     http_curl_destroy(daemon->http);
     ledger_sqlite_destroy(daemon->ledger);
     loop_destroy(daemon->loop);

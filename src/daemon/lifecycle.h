@@ -2,9 +2,9 @@
  * The daemon's life: start, turns, reload, drain, stop. It wires the ports to the engine and holds
  * no policy.
  *
- *   start    configuration -> log -> keys -> loop -> transport -> ledger -> engine -> metrics ->
- * ready reload   the new file is read whole; a bad one changes nothing and is logged drain    no
- * new request; what is in flight is waited for; then everything is closed
+ *   start    configuration -> log -> keys -> loop -> transport -> ledger -> engine -> metrics
+ *   reload   the new file is read beside the loop; a bad one changes nothing and is logged
+ *   drain    no new request; what is in flight is waited for; then everything is closed
  */
 #pragma once
 
@@ -21,12 +21,13 @@
 
 struct loop;
 struct console;
+struct reading;
 struct restore;
 struct metrics_http;
 
-/* The last reload. */
+/* The last reload that has come to its end. */
 struct reload {
-    uint64_t count; /* 0: there was none, and nothing else is set */
+    uint64_t count; /* which one it was; 0: there was none, and nothing else is set */
     struct wall at;
     bool ok;
     char text[ERRTEXT_MAX]; /* the first problem of a refused one */
@@ -47,10 +48,12 @@ struct daemon {
     struct engine *engine;
     struct console *console; /* NULL: there is no socket */
     struct restore *restore;
+    struct reading *reading;      /* of the configuration, for a reload */
     struct metrics_http *metrics; /* NULL: off */
     struct wall started_at;
     struct wall loaded_at; /* the present configuration */
     struct reload reload;
+    uint64_t reloads_begun;
     char ledger_text[ERRTEXT_MAX]; /* why it cannot record; "": it can */
     bool reload_wanted;
     bool drain_wanted;

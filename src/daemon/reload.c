@@ -1,13 +1,20 @@
 /*
- * See reload.h. The new file is read whole, then the transport and the engine take it or neither
- * does. Keys that cannot be read refuse the whole reload: the old ones go on.
+ * See reload.h.
+ *
+ *   IDLE --wanted--> the file is read on the pool (daemon/reading) --over--> taken, or refused
+ *    ^                                                                              |
+ *    '------------------------------------------------------------------------------'
+ *
+ * What is wanted while a file is read is one more reading after it: that file may be older than the
+ * wish. The new file is taken by the transport and the engine or by neither. Keys that cannot be
+ * read refuse the whole reload: the old ones go on. The service manager is told at both ends.
  */
 #include "daemon/reload.h"
 
 #include "daemon/announce.h"
 #include "daemon/metrics.h"
+#include "daemon/reading.h"
 #include "ports/clock_system.h"
-#include "ports/config_system.h"
 #include "ports/metrics_http.h"
 #include "version.h"
 
@@ -96,12 +103,12 @@ int daemon_read_keys(struct daemon *daemon, const struct config *config, struct 
     return credentials_read(daemon->credentials, &config->credentials, err);
 }
 
-/* Reads the file anew and says what it thinks of it. Outcomes: as config_system_load(). */
-static int read_anew(struct daemon *daemon, struct config **ret)
+/* What came of the reading, and what it thinks of the file. Outcomes: as config_system_load(). */
+static int take_reading(struct daemon *daemon, struct config **ret)
 {
-    struct config_report report = {0};
+    struct config_report report;
     struct reload_lines lines = {.daemon = daemon};
-    int r = config_system_load(daemon->config_path, clock_now().wall, ret, &report);
+    int r = reading_take(daemon->reading, ret, &report);
     const struct config_report errors = {.errors = report.errors};
     const struct config_report warnings = {.warnings = report.warnings};
     if (r == CONFIG_INVALID)
@@ -114,14 +121,24 @@ static int read_anew(struct daemon *daemon, struct config **ret)
     return r;
 }
 
-void daemon_reload(struct daemon *daemon)
+void daemon_begin_reload(struct daemon *daemon)
+{
+    if (!daemon->reload_wanted || daemon->draining || !reading_is_idle(daemon->reading))
+        return;
+    daemon->reload_wanted = false;
+    daemon->reloads_begun++;
+    notify_reloading(&daemon->notify, clock_mono());
+    reading_begin(daemon->reading, clock_now().wall);
+}
+
+void daemon_end_reload(struct daemon *daemon)
 {
     struct errtext err = {""};
     struct config *config = NULL;
-    daemon->reload_wanted = false;
-    daemon->reload = (struct reload){.count = daemon->reload.count + 1, .at = clock_now().wall};
-    notify_reloading(&daemon->notify, clock_mono());
-    int r = read_anew(daemon, &config);
+    if (daemon->draining || !reading_is_over(daemon->reading))
+        return;
+    daemon->reload = (struct reload){.count = daemon->reloads_begun, .at = clock_now().wall};
+    int r = take_reading(daemon, &config);
     if (r == 0) {
         r = credentials_prepare(daemon->credentials, &config->credentials, &err);
         if (r == 0)
