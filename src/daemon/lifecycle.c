@@ -38,9 +38,21 @@ static void on_outcome(void *context, uint64_t ticket, const struct exchange *ex
 {
     struct daemon *daemon = context;
     if ((ticket & CREDENTIALS_TICKET) != 0)
-        credentials_file_outcome(daemon->credentials, ticket, exchange);
+        credentials_file_outcome(daemon->credentials, ticket, exchange, at);
     else if (daemon->engine != NULL)
         engine_file_outcome(daemon->engine, ticket, exchange, at);
+}
+
+/* Questions for keys are counted with the engine's own. */
+static void on_keys_answered(void *context, enum credentials_provider provider,
+                             const struct verdict *verdict, int64_t took_ns)
+{
+    struct daemon *daemon = context;
+    enum counters_action action = provider == CREDENTIALS_CVM_ROLE   ? COUNTERS_METADATA
+                                  : provider == CREDENTIALS_TKE_OIDC ? COUNTERS_WEB_IDENTITY
+                                                                     : COUNTERS_ROLE;
+    if (daemon->engine != NULL)
+        engine_count_answer(daemon->engine, action, verdict, took_ns);
 }
 
 static struct mono read_mono(void *context)
@@ -254,7 +266,8 @@ static int open_ports(struct daemon *daemon, struct errtext *err)
     if (r < 0)
         return r;
     const struct transport transport = http_curl_transport(daemon->http);
-    r = credentials_open(daemon->credentials, loop_uv(daemon->loop), &transport, err);
+    r = credentials_open(daemon->credentials, loop_uv(daemon->loop), &transport, on_keys_answered,
+                         daemon, err);
     if (r == 0)
         r = open_ledger(daemon, err);
     return r < 0 ? r : console_open(daemon, &daemon->console, err);

@@ -219,7 +219,7 @@ static bool duration(struct metrics_page *page, const char *name, struct text *t
 
 static bool limiter_wait(struct metrics_page *page, const char *name, struct text *t)
 {
-    return page->first < COUNTERS_ACTIONS
+    return page->first < COUNTERS_LIMITED
            && histogram(page, name, t, &page->counters->requests[page->first].wait,
                         counters_wait_bounds);
 }

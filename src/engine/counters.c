@@ -137,8 +137,20 @@ void counters_missed_slots(struct counters *counters, const char *schedule, uint
 
 const char *counters_action_name(enum counters_action action)
 {
-    if (action == COUNTERS_BACKUP)
+    switch (action) {
+    case COUNTERS_BACKUP:
         return "ManualBackupInstance";
+    case COUNTERS_ROLE:
+        return "AssumeRole";
+    case COUNTERS_WEB_IDENTITY:
+        return "AssumeRoleWithWebIdentity";
+    case COUNTERS_METADATA:
+        return "Metadata";
+    case COUNTERS_TASK:
+    case COUNTERS_TASKS:
+    case COUNTERS_BACKUPS:
+        break;
+    }
     return inquiry_name((enum inquiry_action)(action - COUNTERS_TASK));
 }
 

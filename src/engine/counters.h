@@ -22,8 +22,12 @@ enum counters_action {
     COUNTERS_TASK,   /* and those that only read, in the order of enum inquiry_action */
     COUNTERS_TASKS,
     COUNTERS_BACKUPS,
+    COUNTERS_ROLE,         /* those for keys, which pass no limiter: AssumeRole of STS */
+    COUNTERS_WEB_IDENTITY, /* AssumeRoleWithWebIdentity of STS */
+    COUNTERS_METADATA,     /* any question to the metadata service */
 };
-#define COUNTERS_ACTIONS (COUNTERS_BACKUPS + 1)
+#define COUNTERS_LIMITED (COUNTERS_BACKUPS + 1) /* the actions before this one wait for tokens */
+#define COUNTERS_ACTIONS (COUNTERS_METADATA + 1)
 
 enum counters_outcome {
     COUNTERS_SUBMITTED, /* the cloud accepted; one of the next two follows */

@@ -293,6 +293,12 @@ const struct counters *engine_counters(const struct engine *engine)
     return &engine->counters;
 }
 
+void engine_count_answer(struct engine *engine, enum counters_action action,
+                         const struct verdict *verdict, int64_t duration_ns)
+{
+    counters_answer(&engine->counters, action, verdict, duration_ns);
+}
+
 void engine_count(struct engine *engine, const char *schedule, enum counters_outcome outcome,
                   uint64_t count)
 {

@@ -13,11 +13,11 @@
 #include "base/instant.h"
 #include "base/reply.h"
 #include "base/result.h"
+#include "engine/counters.h"
 #include "engine/model.h"
 #include "engine/ports.h"
 
 struct engine;
-struct counters;
 
 #define ENGINE_PREPARE_US \
     (2 * US_PER_SECOND) /* runs are recorded and connections opened so long ahead */
@@ -95,3 +95,7 @@ struct wall engine_next_slot_of(const struct engine *engine, uint32_t schedule);
 
 /* What was done since the start, for metrics. Borrowed; the schedules change with a reload. */
 const struct counters *engine_counters(const struct engine *engine);
+
+/* Counts an answer to who asks for keys, as counters_answer(). */
+void engine_count_answer(struct engine *engine, enum counters_action action,
+                         const struct verdict *verdict, int64_t duration_ns);

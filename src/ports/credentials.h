@@ -7,11 +7,13 @@
  *                ~/.tencentcloud/credentials, /etc/tencentcloud/credentials (INI) and
  *                ~/.tccli/PROFILE.credential (JSON)
  *   systemd      $CREDENTIALS_DIRECTORY: secret-id, secret-key and token, or an INI file
- * credentials cvm-role     the role of the machine, from the metadata service assume-role  a role
- * by STS, asked for with the keys of another source tke-oidc     a role by STS for a pod, asked for
- * with the cluster's token auto         env, systemd, file, cvm-role, tke-oidc: the first that is
- * there. What is there and not fit for use is an error and not passed over. cvm-role takes part
- * where the machine says that it is Tencent Cloud's or metadata_url is set, tke-oidc where the
+ *                of the name "credentials"
+ *   cvm-role     the role of the machine, from the metadata service
+ *   assume-role  a role by STS, asked for with the keys of another source
+ *   tke-oidc     a role by STS for a pod, asked for with the cluster's token
+ *   auto         env, systemd, file, cvm-role, tke-oidc: the first that is there. What is there and
+ *                not fit for use is an error and not passed over. cvm-role takes part where the
+ *                machine says that it is Tencent Cloud's or metadata_url is set, tke-oidc where the
  *                cluster's variables are.
  *
  * The last three kinds are temporary. They are asked for on the loop, by credentials_step(), and
@@ -52,6 +54,14 @@ int credentials_create(struct credentials **ret) MUST_CHECK;
 void credentials_destroy(struct credentials *credentials); /* wipes; after the loop has ended */
 
 /*
+ * A question of `provider` to its service ended, for who counts them: by the service's own code
+ * where it gave one, Client.BadReply for an answer of status 200 without usable keys. `took_ns` is
+ * since it was sent, negative where no answer came. One that was given up is not told of.
+ */
+typedef void (*credentials_answered_fn)(void *context, enum credentials_provider provider,
+                                        const struct verdict *verdict, int64_t took_ns);
+
+/*
  * Makes room for questions: `api` is the transport with the configuration's proxy and certificates.
  * Its outcomes for tickets with the bit CREDENTIALS_TICKET go to credentials_file_outcome().
  * The metadata service is asked by a transport of its own, which has no proxy.
@@ -59,9 +69,10 @@ void credentials_destroy(struct credentials *credentials); /* wipes; after the l
  */
 #define CREDENTIALS_TICKET (UINT64_C(1) << 63)
 int credentials_open(struct credentials *credentials, struct uv_loop_s *loop,
-                     const struct transport *api, struct errtext *err) MUST_CHECK;
+                     const struct transport *api, credentials_answered_fn answered, void *context,
+                     struct errtext *err) MUST_CHECK;
 void credentials_file_outcome(struct credentials *credentials, uint64_t ticket,
-                              const struct exchange *exchange);
+                              const struct exchange *exchange, struct mono at);
 /* Ends its handles of the loop; from here on nothing is asked. Harmless without open, or twice. */
 void credentials_close(struct credentials *credentials);
 

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "engine/model.h"
 #include "engine/ports.h"
+#include "ports/credentials.h"
 #include "ports/credentials_source.h"
 
 #include <stdbool.h>
@@ -94,9 +95,12 @@ struct remote {
     struct transport api;    /* with the proxy and the certificates of the configuration */
     struct transport direct; /* without a proxy */
     struct tc3 *tc3;
+    credentials_answered_fn answered;
+    void *context; /* of `answered` */
     enum remote_state state;
     enum credentials_provider provider;
     uint64_t ticket;              /* of the question on its way */
+    struct mono asked_at;         /* when it was sent */
     uint64_t tickets;             /* the last one given out */
     char role[ROLE_NAME_MAX + 1]; /* of the machine; "": not yet known in this round */
     int outcome;                  /* 0; SOURCE_ABSENT; STS_CLOCK; negative */
@@ -113,14 +117,15 @@ struct remote {
  */
 int remote_begin(struct remote *remote, const struct credentials_settings *settings,
                  enum credentials_provider provider, const struct found_keys *source,
-                 struct wall stamp, struct errtext *err) MUST_CHECK;
+                 struct wall stamp, struct mono now, struct errtext *err) MUST_CHECK;
 
 /* After the role's name: asks for its keys. Outcomes: as above. */
 int remote_go_on(struct remote *remote, const struct credentials_settings *settings,
-                 struct errtext *err) MUST_CHECK;
+                 struct mono now, struct errtext *err) MUST_CHECK;
 
 /* Takes the answer to a question; of a round that was given up it is dropped. */
-void remote_file(struct remote *remote, uint64_t ticket, const struct exchange *exchange);
+void remote_file(struct remote *remote, uint64_t ticket, const struct exchange *exchange,
+                 struct mono at);
 
 /* Gives the round up, or ends one that was taken. Wipes. */
 void remote_end(struct remote *remote);

@@ -33,8 +33,7 @@ static void on_wire(void *context, uint64_t ticket, struct mono at)
 static void on_outcome(void *context, uint64_t ticket, const struct exchange *exchange,
                        struct mono at)
 {
-    (void)at;
-    credentials_file_outcome(context, ticket, exchange);
+    credentials_file_outcome(context, ticket, exchange, at);
 }
 
 static struct mono read_mono(void *context)
@@ -44,20 +43,22 @@ static struct mono read_mono(void *context)
 }
 
 int credentials_open(struct credentials *c, struct uv_loop_s *loop, const struct transport *api,
-                     struct errtext *err)
+                     credentials_answered_fn answered, void *context, struct errtext *err)
 {
     int outcome = tc3_create(&c->remote.tc3, err);
     if (outcome != 0)
         return outcome;
     c->loop = loop;
     c->remote.api = *api;
+    c->remote.answered = answered;
+    c->remote.context = context;
     return 0;
 }
 
 void credentials_file_outcome(struct credentials *c, uint64_t ticket,
-                              const struct exchange *exchange)
+                              const struct exchange *exchange, struct mono at)
 {
-    remote_file(&c->remote, ticket, exchange);
+    remote_file(&c->remote, ticket, exchange, at);
 }
 
 static void on_closed(void *context)
@@ -116,7 +117,7 @@ static int begin(struct credentials *c, struct errtext *err)
         outcome = credentials_read_local(c, source, &c->settings, &source, path, err);
     if (outcome == 0)
         outcome = remote_begin(&c->remote, &c->settings, provider, &c->found,
-                               wall_add_us(c->now.wall, c->renewal.skew_us), err);
+                               wall_add_us(c->now.wall, c->renewal.skew_us), c->now.mono, err);
     found_keys_finish(&c->found);
     return outcome;
 }
@@ -232,7 +233,7 @@ static enum credentials_news take_answer(struct credentials *c, bool *ret_ask_on
     enum credentials_news news = CREDENTIALS_FAILED;
     *ret_ask_on = false;
     if (outcome == 0 && c->remote.has_name) {
-        outcome = remote_go_on(&c->remote, &c->settings, &why);
+        outcome = remote_go_on(&c->remote, &c->settings, c->now.mono, &why);
         *ret_ask_on = outcome == 0;
         if (outcome == 0)
             return CREDENTIALS_NO_NEWS;

@@ -138,14 +138,20 @@ def test_sts_that_refuses_and_clocks_that_differ(stand_in):
     cloud = cloud_with_role(stand_in, "--skew", "20m")
     cloud.set_faults({"match": {"action": "AssumeRole", "nth": 1},
                       "do": {"fault": "error", "code": "AuthFailure.UnauthorizedOperation", "message": "no\nnever"}})
-    with Daemon(assume_role(cloud), KEYS) as daemon:
+    port = scrape.free_port()
+    config = {**assume_role(cloud), "metrics": {"listen": f"127.0.0.1:{port}"}}
+    with Daemon(config, KEYS) as daemon:
         failed = daemon.wait_for("credentials_failed")[0]
         daemon.wait_for("credentials_refreshed", timeout=40)
         daemon.wait_for("backup_submitted", timeout=40)
+        metrics = scrape.Metrics(port)
         assert daemon.stop() == 0
     assert failed["message"] == "STS: AuthFailure.UnauthorizedOperation: no never"
     codes = [arrival["code"] for arrival in cloud.arrivals("AssumeRole")]
     assert codes == ["AuthFailure.UnauthorizedOperation", "AuthFailure.SignatureExpire", "OK"]
+    for code in codes:
+        assert metrics("crsbackupd_api_requests_total", action="AssumeRole", code=code) == 1
+    assert metrics("crsbackupd_api_request_duration_seconds_count", action="AssumeRole") == len(codes)
 
 
 def test_a_source_that_cannot_be_used_is_told_at_the_start(stand_in, tmp_path):
@@ -167,14 +173,19 @@ def test_a_pods_identity_comes_after_the_machines(stand_in, tmp_path):
     token.chmod(0o644)
     pod = {"TKE_REGION": "ap-guangzhou", "TKE_PROVIDER_ID": "p", "TKE_ROLE_ARN": ROLE, "TKE_WEB_IDENTITY_TOKEN_FILE": str(token),
            "HOME": "/nonexistent"}
-    with Daemon(on_machine(cloud, "auto"), environment=pod) as daemon:
+    port = scrape.free_port()
+    with Daemon(on_machine(cloud, "auto", metrics={"listen": f"127.0.0.1:{port}"}), environment=pod) as daemon:
         failed = [event for event in daemon.wait_for("credentials_failed", 2) if event.get("provider")][0]
         assert "no role is bound" in failed["message"] and "WebIdentityTokenError" in failed["message"]
         token.write_text("WEBTOKEN2\n")
         refreshed = daemon.wait_for("credentials_refreshed", timeout=40)[0]
         daemon.wait_for("backup_submitted", timeout=40)
+        metrics = scrape.Metrics(port)
         assert daemon.stop() == 0
     assert refreshed["provider"] == "tke-oidc" and refreshed["expires"]
+    assert metrics("crsbackupd_api_requests_total", action="Metadata", code="HTTP.404") >= 1
+    assert metrics("crsbackupd_api_requests_total", action="AssumeRoleWithWebIdentity", code="InvalidParameter") >= 1
+    assert metrics("crsbackupd_api_requests_total", action="AssumeRoleWithWebIdentity", code="OK") == 1
     assert {arrival["signature"] for arrival in cloud.arrivals("AssumeRoleWithWebIdentity")} == {"skipped"}
     no_secret(daemon.lines)
 

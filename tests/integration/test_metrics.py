@@ -92,6 +92,11 @@ def test_every_counter_is_there_from_the_start(daemon, port):
         assert metrics("crsbackupd_api_request_duration_seconds_bucket", action=action, le="+Inf") == 0
         assert metrics("crsbackupd_limiter_wait_seconds_count", action=action) == 0
         assert metrics("crsbackupd_limiter_queue_length", host="127.0.0.1:9", action=action) == 0
+    for action in ("AssumeRole", "AssumeRoleWithWebIdentity", "Metadata"):
+        for code in ("OK", "AuthFailure", "HTTP.404", "Client.Lost", "other"):
+            assert metrics("crsbackupd_api_requests_total", action=action, code=code) == 0
+        assert metrics("crsbackupd_api_request_duration_seconds_count", action=action) == 0
+        assert metrics("crsbackupd_api_throttled_total", action=action) == 0
     for outcome in ("submitted", "succeeded", "failed", "unknown", "missed", "skipped"):
         assert metrics("crsbackupd_backups_total", schedule="yearly", outcome=outcome) == 0
     assert metrics("crsbackupd_missed_slots_total", schedule="yearly") == 0
@@ -273,7 +278,11 @@ def test_the_end_of_a_roles_keys(stand_in, port):
         end = calendar.timegm(time.strptime(expires[:19], "%Y-%m-%dT%H:%M:%S"))
         assert 0 <= metrics("crsbackupd_credentials_expiry_timestamp_seconds") - end < 1
         assert metrics("crsbackupd_credentials_available") == 1
+        asked = {"action": "Metadata", "code": "OK"}
+        assert metrics("crsbackupd_api_requests_total", **asked) >= 2  # the role's name, and its keys
+        assert metrics("crsbackupd_api_request_duration_seconds_count", action="Metadata") >= 2
         eventually(lambda: Metrics(port)("crsbackupd_credentials_available") == 0)
+        assert Metrics(port)("crsbackupd_api_requests_total", action="Metadata", code="HTTP.502") >= 1
         assert time.time() >= end
         assert ask(port, "/healthz")[0] == 200
         cloud.set_faults()

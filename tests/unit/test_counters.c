@@ -37,8 +37,13 @@ static void every_code_has_one_name(void **state)
     assert_string_equal(counters_code_name(counters_code_count() - 1), "other");
     for (size_t i = 0; i < counters_code_count(); i++)
         assert_int_equal(code_of(counters_code_name(i)), i);
-    static const char *const actions[COUNTERS_ACTIONS] = {
-        "ManualBackupInstance", "DescribeTaskInfo", "DescribeTaskList", "DescribeInstanceBackups"};
+    static const char *const actions[COUNTERS_ACTIONS] = {"ManualBackupInstance",
+                                                          "DescribeTaskInfo",
+                                                          "DescribeTaskList",
+                                                          "DescribeInstanceBackups",
+                                                          "AssumeRole",
+                                                          "AssumeRoleWithWebIdentity",
+                                                          "Metadata"};
     for (int i = 0; i < COUNTERS_ACTIONS; i++)
         assert_string_equal(counters_action_name((enum counters_action)i), actions[i]);
 }

@@ -23,6 +23,9 @@ static struct now now;
 static unsigned asked;
 static uint64_t ticket; /* of the question that is open; 0: none */
 static int send_outcome;
+static unsigned told; /* answers that were told of; the last one: */
+static char told_code[REPLY_CODE_MAX];
+static int64_t told_ns;
 
 static int take_question(void *context, const struct transport_request *request,
                          struct errtext *err)
@@ -43,6 +46,18 @@ static void cancel_question(void *context, uint64_t which)
     (void)context;
     assert_int_equal(which, ticket);
     ticket = 0;
+}
+
+static void count_answer(void *context, enum credentials_provider provider,
+                         const struct verdict *verdict, int64_t took_ns)
+{
+    assert_ptr_equal(context, &told);
+    assert_int_equal(provider, CREDENTIALS_ASSUME_ROLE);
+    told++;
+    bool ok = verdict->class == VERDICT_ACCEPTED;
+    assert_int_equal(ok, verdict->code[0] == '\0');
+    (void)snprintf(told_code, sizeof told_code, "%s", ok ? "OK" : verdict->code);
+    told_ns = took_ns;
 }
 
 static void write_key(const char *key)
@@ -78,12 +93,14 @@ static int setup(void **state)
     asked = 0;
     ticket = 0;
     send_outcome = 0;
+    told = 0;
     now = (struct now){wall_from_seconds(START), {0}};
     if (credentials_create(&c) != 0)
         return -1;
     write_key(KEY);
     static char loop; /* only for the metadata service */
-    return credentials_open(c, (struct uv_loop_s *)(void *)&loop, &transport, NULL);
+    return credentials_open(c, (struct uv_loop_s *)(void *)&loop, &transport, count_answer, &told,
+                            NULL);
 }
 
 static int teardown(void **state)
@@ -101,17 +118,27 @@ static enum credentials_news after(int64_t ms)
     return credentials_step(c, now);
 }
 
-static void answer_text(const char *body)
+static void answer(const struct exchange *exchange)
 {
-    const struct exchange exchange = {.kind = EXCHANGE_ANSWERED,
-                                      .http_status = 200,
-                                      .body = body,
-                                      .body_length = strlen(body),
-                                      .date_second = -1};
     uint64_t open = ticket;
     assert_int_not_equal(open, 0);
     ticket = 0;
-    credentials_file_outcome(c, open, &exchange);
+    credentials_file_outcome(c, open, exchange, now.mono);
+}
+
+static void answer_status(int status, const char *body)
+{
+    const struct exchange exchange = {.kind = EXCHANGE_ANSWERED,
+                                      .http_status = status,
+                                      .body = body,
+                                      .body_length = strlen(body),
+                                      .date_second = -1};
+    answer(&exchange);
+}
+
+static void answer_text(const char *body)
+{
+    answer_status(200, body);
 }
 
 static void answer_keys(const char *key, int64_t life)
@@ -209,6 +236,46 @@ static void a_failing_renewal_backs_off_and_is_told_once(void **state)
     assert_string_equal(keys_now()->key.bytes, "second");
 }
 
+static void answers_are_told_of_by_their_code(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        const char *code;
+    } rows[] = {
+        {200,
+         "{\"Response\":{\"Error\":{\"Code\":\"AuthFailure.SignatureExpire\",\"Message\":\"m\"}}}",
+         "AuthFailure.SignatureExpire"},
+        {200, "{\"Response\":{\"Error\":{\"Code\":\"RequestLimitExceeded\",\"Message\":\"m\"}}}",
+         "RequestLimitExceeded"},
+        {200, "<html>", "Client.BadReply"},
+        {200, "{\"Response\":{\"RequestId\":\"r\"}}", "Client.BadReply"},
+        {403, "<html>", "HTTP.403"},
+        {502, "", "HTTP.502"},
+    };
+    begin();
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        now.mono = mono_add_ns(now.mono, 70 * 1000000);
+        answer_status(rows[i].status, rows[i].body);
+        assert_string_equal(told_code, rows[i].code);
+        assert_int_equal(told, i + 1);
+        assert_int_equal(told_ns, 70 * 1000000);
+        (void)after(0);
+        (void)after(60 * 1000);
+    }
+    const struct exchange lost = {.kind = EXCHANGE_LOST, .error = "timeout", .date_second = -1};
+    answer(&lost);
+    assert_string_equal(told_code, "Client.Lost");
+    assert_true(told_ns < 0);
+    (void)after(0);
+    (void)after(60 * 1000);
+    answer_keys("first", 3600);
+    assert_string_equal(told_code, "OK");
+    assert_int_equal(told, COUNT(rows) + 2);
+    assert_int_equal(told, asked);
+}
+
 static void the_same_keys_are_no_news_and_asked_for_again(void **state)
 {
     (void)state;
@@ -290,7 +357,8 @@ static void a_reload_keeps_what_is_the_same(void **state)
     assert_int_equal(ticket, 0);
     assert_null(keys_now()); /* another's keys are not used */
     const struct exchange late = {.kind = EXCHANGE_LOST, .error = "cancelled", .date_second = -1};
-    credentials_file_outcome(c, given_up, &late);
+    credentials_file_outcome(c, given_up, &late, now.mono);
+    assert_int_equal(told, 1); /* what was given up is not counted */
     assert_int_equal(after(0), CREDENTIALS_NO_NEWS);
     assert_int_equal(asked, 3);
     answer_keys("other", 3600);
@@ -356,6 +424,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_are_renewed_with_their_margin_left, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failing_renewal_backs_off_and_is_told_once, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(answers_are_told_of_by_their_code, setup, teardown),
         cmocka_unit_test_setup_teardown(the_same_keys_are_no_news_and_asked_for_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(ended_keys_are_not_taken, setup, teardown),
