@@ -70,7 +70,7 @@ void ask_clear(struct ask *ask)
     names_finish(&ask->ids);
     free(ask->id_bytes);
     free(ask->id_seen);
-    free(ask->open_from);
+    free(ask->open);
     free(ask->state);
 }
 

@@ -20,6 +20,7 @@
 #include "base/json_write.h"
 #include "base/names.h"
 #include "daemon/console.h"
+#include "engine/members.h"
 #include "ports/control_socket.h"
 
 #define ASK_TEXT_MAX 512
@@ -68,12 +69,12 @@ struct ask {
 
     struct config *config; /* what rows are made of; one reference, or NULL */
     struct ask_place at;
-    int32_t only;           /* the schedule that was named, or -1 */
-    struct names ids;       /* the instances that were named */
-    char *id_bytes;         /* theirs; owned */
-    bool *id_seen;          /* of each, whether a member was found; owned */
-    struct wall *open_from; /* of each schedule, its newest open slot; owned, or NULL */
-    void *state;            /* of the verb's own; owned, freed by free() */
+    int32_t only;              /* the schedule that was named, or -1 */
+    struct names ids;          /* the instances that were named */
+    char *id_bytes;            /* theirs; owned */
+    bool *id_seen;             /* of each, whether a member was found; owned */
+    struct members_open *open; /* slots of each schedule; owned, or NULL */
+    void *state;               /* of the verb's own; owned, freed by free() */
     struct desk *desk;
     struct desk_job *job;    /* a question to the ledger; owned, or NULL */
     bool waits;              /* in the console's list, or for its job */

@@ -32,8 +32,8 @@ static enum ask_row member_row(struct ask *ask, struct json_writer *w)
     const struct instance *instance = &schedule->instances[ask->at.instance];
     struct view_member member = view_member(engine_view(ask->daemon->engine), ask->at.schedule,
                                             ask->at.instance, clock_now().wall);
-    struct member_now now = engine_member_now(engine, schedule->name, instance->id,
-                                              ask->open_from[ask->at.schedule], member.slot);
+    struct member_now now =
+        engine_member_now(engine, ask->at.schedule, ask->at.instance, &ask->open[ask->at.schedule]);
     bool paused = now.state == MEMBER_IDLE && is_paused(ask);
     json_open(w, NULL, '{');
     json_put_text(w, "schedule", schedule->name);
@@ -41,6 +41,8 @@ static enum ask_row member_row(struct ask *ask, struct json_writer *w)
     json_put_text(w, "region", instance->region);
     json_put_instant(w, "next", engine_next_slot_of(engine, ask->at.schedule));
     json_put_text(w, "state", paused ? "paused" : member_state_name(now.state));
+    if (now.state != MEMBER_IDLE)
+        json_put_instant(w, "slot", now.slot);
     if (member.outcome != VIEW_NONE) {
         json_put_instant(w, "last_slot", member.slot);
         json_put_text(w, "last_outcome", view_outcome_name(member.outcome));
@@ -64,12 +66,12 @@ void console_list(struct ask *ask)
     if (!ask_schedule(ask) || !ask_instances(ask, INSTANCES_MAX))
         return;
     ask_begin_walk(ask);
-    ask->open_from = calloc(ask->config->schedule_count + 1U, sizeof *ask->open_from);
-    if (ask->open_from == NULL) {
+    ask->open = calloc(ask->config->schedule_count + 1U, sizeof *ask->open);
+    if (ask->open == NULL) {
         ask_refuse(ask, "internal", "out of memory");
         return;
     }
-    engine_open_slots_by_schedule(ask->daemon->engine, ask->open_from);
+    engine_members_open(ask->daemon->engine, ask->open);
     ask->row = member_row;
     ask->end = list_end;
 }

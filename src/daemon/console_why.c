@@ -62,6 +62,7 @@ static void say_waiting(struct text *t, const struct member_now *now)
     char wait[TEXT_DURATION_MAX];
     if (now->code[0] == '\0') {
         text_add(t, now->is_recorded ? "waits for its turn at the rate limit"
+                    : now->is_order  ? "waits for its turn in an operator's run"
                                      : "waits for its turn in the slot");
         return;
     }
@@ -113,11 +114,8 @@ static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_plac
     struct wall wall = clock_now().wall;
     struct engine *engine = ask->daemon->engine;
     const struct schedule *schedule = &ask->config->schedules[place.schedule];
-    const struct instance *instance = &schedule->instances[place.instance];
-    struct view_member member =
-        view_member(engine_view(engine), place.schedule, place.instance, wall);
-    struct member_now now = engine_member_now(engine, schedule->name, instance->id,
-                                              ask->open_from[place.schedule], member.slot);
+    struct member_now now =
+        engine_member_now(engine, place.schedule, place.instance, &ask->open[place.schedule]);
     struct wall until = engine_paused_until(engine, place.schedule, wall);
     bool paused = schedule->paused || until.us != LEDGER_NO_PAUSE.us;
     say(&t, schedule->paused, until, &now);
@@ -157,7 +155,7 @@ static void why_end(struct ask *ask, struct json_writer *w)
         ask_refuse(ask, "refused", "the configuration was reloaded meanwhile; ask again");
     if (ask->error_code != NULL)
         return;
-    engine_open_slots_by_schedule(ask->daemon->engine, ask->open_from);
+    engine_members_open(ask->daemon->engine, ask->open);
     json_put_text(w, "instance", job->instance);
     json_open(w, "schedules", '[');
     for (size_t i = 0; i < job->count; i++)
@@ -183,8 +181,8 @@ void console_why(struct ask *ask)
     struct text t = text_over(job->instance, sizeof job->instance);
     text_add(&t, ask->ids.list[0].bytes);
     ask_begin_walk(ask);
-    ask->open_from = calloc(ask->config->schedule_count + 1U, sizeof *ask->open_from);
-    if (ask->open_from == NULL) {
+    ask->open = calloc(ask->config->schedule_count + 1U, sizeof *ask->open);
+    if (ask->open == NULL) {
         ask_refuse(ask, "internal", "out of memory");
         return;
     }

@@ -39,15 +39,37 @@ static void describe_run(const struct engine *engine, const struct run *run, str
     }
 }
 
-struct member_now engine_member_now(const struct engine *engine, const char *schedule,
-                                    const char *instance, struct wall waits_since, struct wall last)
+/*
+ * The newest open slot in which the member has not begun, 0 without one. One without a run may yet
+ * have an entry that says that it is to have one: that of an order which named it, or of an attempt
+ * after a failed task.
+ */
+static struct wall waits_for(const struct engine *engine, uint32_t schedule, uint32_t instance,
+                             const struct members_open *open)
 {
+    struct view_member member = view_member(engine->view, schedule, instance, engine->now.wall);
+    struct wall slot = {0};
+    if (member.outcome == VIEW_OPEN && !wall_before(member.slot, open->first)
+        && !wall_before(open->last, member.slot))
+        slot = member.slot;
+    if (wall_before(slot, open->planned)
+        && !view_has_begun(engine->view, schedule, instance, open->planned))
+        slot = open->planned;
+    if (wall_before(slot, open->ordered) && wall_before(member.slot, open->ordered))
+        slot = open->ordered;
+    return slot;
+}
+
+struct member_now engine_member_now(const struct engine *engine, uint32_t schedule,
+                                    uint32_t instance, const struct members_open *open)
+{
+    const struct schedule *of = &engine->config->schedules[schedule];
     struct member_now now = {.state = MEMBER_IDLE};
-    struct ongoing *node = ongoing_newest(&engine->ongoings, schedule, instance);
-    bool waits = waits_since.us > 0 && wall_before(last, waits_since);
-    if (waits && (node == NULL || wall_before(node->slot, waits_since))) {
+    struct ongoing *node = ongoing_newest(&engine->ongoings, of->name, of->instances[instance].id);
+    struct wall waits = waits_for(engine, schedule, instance, open);
+    if (waits.us > 0 && (node == NULL || wall_before(node->slot, waits))) {
         now.state = MEMBER_WAITING;
-        now.slot = waits_since;
+        now.slot = waits;
     } else if (node != NULL && node->is_watch) {
         const struct watch *watch = HEAP_OWNER(node, struct watch, ongoing);
         now.state = MEMBER_RUNNING;
@@ -57,19 +79,29 @@ struct member_now engine_member_now(const struct engine *engine, const char *sch
     } else if (node != NULL) {
         describe_run(engine, HEAP_OWNER(node, struct run, ongoing), &now);
     }
+    now.is_order = now.slot.us % US_PER_SECOND != 0; /* see engine_order_slot() */
     return now;
 }
 
-void engine_open_slots_by_schedule(const struct engine *engine, struct wall *slots)
+static void widen(struct members_open *of, const struct open_slot *open)
+{
+    if (of->first.us == 0 || wall_before(open->slot, of->first))
+        of->first = open->slot;
+    if (wall_before(of->last, open->slot))
+        of->last = open->slot;
+    if (open->kind != LEDGER_KIND_OPERATOR && wall_before(of->planned, open->slot))
+        of->planned = open->slot;
+    if (open->kind == LEDGER_KIND_OPERATOR && !open->named && wall_before(of->ordered, open->slot))
+        of->ordered = open->slot;
+}
+
+void engine_members_open(const struct engine *engine, struct members_open *ret)
 {
     const struct open_slot *open = engine->open_slots.first;
-    for (; open != NULL; open = open->next) {
-        uint32_t schedule;
-        if (open->kind != LEDGER_KIND_OPERATOR
-            && view_find_schedule(engine->view, open->schedule->name, &schedule) == 0
-            && wall_before(slots[schedule], open->slot))
-            slots[schedule] = open->slot;
-    }
+    uint32_t schedule;
+    for (; open != NULL; open = open->next)
+        if (view_find_schedule(engine->view, open->schedule->name, &schedule) == 0)
+            widen(&ret[schedule], open);
 }
 
 bool engine_lane_now(const struct engine *engine, uint32_t n, struct lane_now *ret)

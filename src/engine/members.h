@@ -19,6 +19,7 @@ const char *member_state_name(enum member_state state);
 struct member_now {
     enum member_state state;
     struct wall slot;          /* of what it is at; unset where it is idle */
+    bool is_order;             /* that slot is an operator's run */
     int attempt;               /* 0: none yet */
     int64_t task_id;           /* 0: none */
     struct wall due;           /* waiting, no attempt yet: its instant */
@@ -27,19 +28,20 @@ struct member_now {
     int64_t wait_us;           /* waiting: so long at least till the next attempt; 0: not known */
 };
 
-/*
- * `waits_since` is the schedule's newest open slot as of members_open_slots(), 0 for none; `last`
- * the slot of the member's last run (engine/view.h).
- */
-struct member_now engine_member_now(const struct engine *engine, const char *schedule,
-                                    const char *instance, struct wall waits_since,
-                                    struct wall last);
+/* The slots of a schedule that have members without an end. An instant of 0: there is none. */
+struct members_open {
+    struct wall planned; /* the newest of the plan */
+    struct wall ordered; /* the newest that an operator ordered for all members */
+    struct wall first;   /* the oldest and the newest of all, */
+    struct wall last;    /* those with named members among them */
+};
 
-/*
- * The newest slot of each schedule of the configuration in force that has members without an end;
- * `slots` has a place for each, zeroed.
- */
-void engine_open_slots_by_schedule(const struct engine *engine, struct wall *slots);
+/* Of each schedule of the configuration in force; `ret` has a place for each, zeroed. */
+void engine_members_open(const struct engine *engine, struct members_open *ret);
+
+/* A member of the configuration in force. `open` is of its schedule, and may be some turns old. */
+struct member_now engine_member_now(const struct engine *engine, uint32_t schedule,
+                                    uint32_t instance, const struct members_open *open);
 
 /* A lane, for people and metrics; the names live as long as the turn. */
 struct lane_now {

@@ -421,3 +421,12 @@ struct view_member view_member(struct view *view, uint32_t schedule, uint32_t in
         .overdue = view->stamps[number] < limit_of(view, schedule, now),
     };
 }
+
+bool view_has_begun(const struct view *view, uint32_t schedule, uint32_t instance, struct wall slot)
+{
+    const struct state *state = &view->states[schedule];
+    uint32_t number = state->first + instance;
+    if (state->last_slot.us == slot.us)
+        return view->scheduled[number] != VIEW_NONE;
+    return wall_before(slot, state->last_slot) && view->slots[number] >= slot.us;
+}

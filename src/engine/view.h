@@ -81,6 +81,13 @@ struct view_member {
 struct view_member view_member(struct view *view, uint32_t schedule, uint32_t instance,
                                struct wall now);
 
+/*
+ * Whether the member has begun in a slot of the plan, or is past it. An operator's run that came in
+ * between is no sign of it.
+ */
+bool view_has_begun(const struct view *view, uint32_t schedule, uint32_t instance,
+                    struct wall slot);
+
 struct view_schedule {
     struct wall last_slot;        /* the newest that was begun; 0: none */
     uint32_t last[VIEW_OUTCOMES]; /* its members by outcome; VIEW_NONE: not yet begun */

@@ -275,22 +275,38 @@ def test_an_operators_run(stand_in):
         assert daemon.events("operator")[-1]["verb"] == "run" and daemon.events("operator")[-1]["instances"] == "2"
 
 
+def check_list(daemon, cloud, named, slot):
+    """Of an order that is under way: who was named and has had no turn yet is at it, the others are idle."""
+    members = {member["instance"]: member for member in ask(daemon, "list")[0]}
+    had_turn = {arrival["params"]["InstanceId"] for arrival in cloud.arrivals()}
+    for name in set(named) - had_turn:
+        assert members[name]["state"] != "idle" and members[name]["slot"] == slot, members[name]
+    for name in members.keys() - set(named):
+        assert members[name]["state"] == "idle" and "slot" not in members[name], members[name]
+    assert "waiting" in {member["state"] for member in members.values()}
+
+
 def test_an_order_outlives_a_kill(stand_in):
-    """What was accepted is run after a restart: those that were named and nobody else, each once."""
+    """What was accepted is run after a restart: those that were named and nobody else, each once; list shows them."""
     cloud = stand_in("--any-instance", "--task-time", "100ms")
     many = [f"crs-aaaa{i:04}" for i in range(40)]
     schedules = {"a": {"cron": "0 0 29 2 *", "instances": many}}
     config = configuration(cloud, schedules, rate_limit={"per_second": 5}, requests={"settle": "1s"})
     with Daemon(config, KEYS) as daemon:
         daemon.wait_for("ready")
-        assert ask(daemon, "run", instance=many[10:20])[1]["accepted"] == 10
+        order = ask(daemon, "run", instance=many[10:30])[1]
+        assert order["accepted"] == 20
+        check_list(daemon, cloud, many[10:30], order["slot"])
         daemon.signal(signal.SIGKILL)
         daemon.end()
         with daemon:
-            daemon.wait_for("backup_succeeded", 10, timeout=60)
+            daemon.wait_for("ready", 2)
+            until(lambda: "restoring" not in ask(daemon, "status")[1])
+            check_list(daemon, cloud, many[10:30], order["slot"])
+            daemon.wait_for("backup_succeeded", 20, timeout=60)
             assert daemon.stop() == 0
-        assert sorted({e["instance"] for e in daemon.events("backup_succeeded")}) == many[10:20]
-        assert len(daemon.events("backup_succeeded")) == 10
+        assert sorted({e["instance"] for e in daemon.events("backup_succeeded")}) == many[10:30]
+        assert len(daemon.events("backup_succeeded")) == 20
 
 
 def test_a_pause(stand_in):
