@@ -185,7 +185,7 @@ static void set_pause(struct ask *ask, struct wall until)
     ask->state = state;
     ask_begin_walk(ask);
     ask->end = pause_end;
-    if (engine_pause(ask->daemon->engine, (uint32_t)ask->only, until, &err) != 0) {
+    if (engine_pause(ask->daemon->engine, clock_now(), (uint32_t)ask->only, until, &err) != 0) {
         ask_refuse(ask, "refused", "%s", err.text);
         return;
     }

@@ -160,10 +160,14 @@ int engine_order(struct engine *engine, struct wall slot, uint32_t schedule,
 
 /* ---- pauses ---- */
 
-int engine_pause(struct engine *engine, uint32_t schedule, struct wall until, struct errtext *err)
+int engine_pause(struct engine *engine, struct now now, uint32_t schedule, struct wall until,
+                 struct errtext *err)
 {
     const struct ledger *ledger = &engine->ports.ledger;
     const char *name = engine->config->schedules[schedule].name;
+    engine_watch_clocks(engine, now);
+    if (!engine->sanity.held)
+        engine_open_slots(engine); /* what has come by now is run or skipped as things were */
     if (plan_paused_until(engine->plan, schedule).us == until.us)
         return 0;
     int r = ledger->set_pause == NULL ? 0 : ledger->set_pause(ledger->context, name, until);

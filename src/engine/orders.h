@@ -29,10 +29,11 @@ int engine_order(struct engine *engine, struct wall slot, uint32_t schedule,
 
 /*
  * The schedule's slots before `until` are skipped, WALL_NEVER: all; LEDGER_NO_PAUSE: none any more.
- * What has begun goes on, and nothing that was skipped is caught up. Kept by the ledger over a
+ * What has begun goes on, and nothing that was skipped is caught up. Slots that have come by `now`,
+ * or come within ENGINE_PREPARE_US, are taken up before, as things were. Kept by the ledger over a
  * restart. Asked twice, it is done. Outcomes: 0; ORDERS_REFUSED with a text: nothing changed.
  */
-int engine_pause(struct engine *engine, uint32_t schedule, struct wall until,
+int engine_pause(struct engine *engine, struct now now, uint32_t schedule, struct wall until,
                  struct errtext *err) MUST_CHECK;
 
 /* LEDGER_NO_PAUSE, also where a pause has ended. */

@@ -4,6 +4,7 @@
 #include "engine/orders.h"
 #include "engine_twin.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define NOON INT64_C(1793534400) /* 2026-11-01T12:00:00Z */
@@ -29,6 +30,29 @@ static void begin(struct twin *twin)
     twin_make_durable(twin);
     twin_start(twin, three());
     twin_run(twin, 5 * SECOND);
+}
+
+static void begin_with(struct twin *twin, struct config *config)
+{
+    twin_init(twin, NOON + 60);
+    twin_make_durable(twin);
+    twin_start(twin, config);
+    twin_run(twin, 5 * SECOND);
+}
+
+/* Everybody at the full hour, at one host; eight of them. */
+static struct config *eight(void)
+{
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "hourly", "1h");
+    char id[16];
+    schedule->overlap = OVERLAP_FORBID;
+    schedule->start_within_us = 600 * SECOND;
+    for (int i = 0; i < 8; i++) {
+        (void)snprintf(id, sizeof id, "crs-%d", i);
+        twin_add(config, schedule, id, NULL);
+    }
+    return config;
 }
 
 static int order(struct twin *twin, const uint32_t *instances, uint32_t count)
@@ -159,8 +183,8 @@ static void the_slots_of_a_pause_are_skipped(void **state)
     static struct twin twin;
     begin(&twin);
     const struct wall until = wall_from_seconds(NOON + 7200);
-    assert_int_equal(engine_pause(twin.engine, 0, until, NULL), 0);
-    assert_int_equal(engine_pause(twin.engine, 0, until, NULL), 0);
+    assert_int_equal(engine_pause(twin.engine, twin.now, 0, until, NULL), 0);
+    assert_int_equal(engine_pause(twin.engine, twin.now, 0, until, NULL), 0);
     twin_reload(&twin, three());
     assert_int_equal(engine_paused_until(twin.engine, 0, twin.now.wall).us, until.us);
     twin_run(&twin, 3600 * SECOND);
@@ -177,6 +201,35 @@ static void the_slots_of_a_pause_are_skipped(void **state)
     twin_finish(&twin);
 }
 
+/* The host slept: the order in which it looks at the clock and hears of the end is chance. */
+static void what_a_pause_has_passed_is_not_caught_up(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_with(&twin, eight());
+    assert_int_equal(engine_pause(twin.engine, twin.now, 0, WALL_NEVER, NULL), 0);
+    twin.now.wall = wall_from_seconds(NOON + 3700);
+    assert_int_equal(engine_pause(twin.engine, twin.now, 0, LEDGER_NO_PAUSE, NULL), 0);
+    assert_int_equal(twin_count_lines(&twin, "reason=paused"), 1);
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin.sent_count, 0);
+    twin_run(&twin, 3600 * SECOND); /* and the next one runs */
+    assert_int_equal(twin.sent_count, 8);
+    twin_finish(&twin);
+}
+
+static void what_came_before_a_pause_runs(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_with(&twin, eight());
+    twin.now.wall = wall_from_seconds(NOON + 3601);
+    assert_int_equal(engine_pause(twin.engine, twin.now, 0, WALL_NEVER, NULL), 0);
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin.sent_count, 8);
+    twin_finish(&twin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +240,8 @@ int main(void)
         cmocka_unit_test(an_order_without_its_last_entry_is_none),
         cmocka_unit_test(refusals),
         cmocka_unit_test(the_slots_of_a_pause_are_skipped),
+        cmocka_unit_test(what_a_pause_has_passed_is_not_caught_up),
+        cmocka_unit_test(what_came_before_a_pause_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
