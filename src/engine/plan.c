@@ -288,7 +288,10 @@ void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger)
     }
 }
 
-/* Slots have been passed: keeps the latest and counts the others. */
+/*
+ * Slots have been passed: keeps the latest and counts the others. Those of an operator's pause come
+ * by themselves: they are skipped, whatever becomes of the ones after its end.
+ */
 static void look_back(const struct entry *entry, struct wall now, struct plan_due *due)
 {
     struct slot_time latest;
@@ -298,6 +301,8 @@ static void look_back(const struct entry *entry, struct wall now, struct plan_du
                   && !wall_before(until, entry->recorded_first);
     if (is_cut)
         until = wall_add_us(entry->recorded_first, -1); /* what follows is recorded */
+    if (wall_before(entry->next.at, entry->paused_until))
+        until = wall_earlier(until, wall_add_us(entry->paused_until, -1));
     int r = recurrence_latest(&entry->schedule->when, entry->passed, until, PLAN_COUNT_MAX, &latest,
                               &count);
     if (r != 0 || count < 1)

@@ -230,6 +230,23 @@ static void what_came_before_a_pause_runs(void **state)
     twin_finish(&twin);
 }
 
+/* Asleep over a slot of the pause and one after its end: each is what it is. */
+static void a_pause_that_ended_meanwhile(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_with(&twin, eight());
+    const struct wall until = wall_from_seconds(NOON + 3 * 3600 - 1800);
+    assert_int_equal(engine_pause(twin.engine, twin.now, 0, until, NULL), 0);
+    twin.now.wall = wall_from_seconds(NOON + 3 * 3600 + 300);
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_skipped schedule=hourly"), 2);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 0);
+    assert_int_equal(twin_count_lines(&twin, "reason=catch_up"), 1);
+    assert_int_equal(twin.sent_count, 8);
+    twin_finish(&twin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +259,7 @@ int main(void)
         cmocka_unit_test(the_slots_of_a_pause_are_skipped),
         cmocka_unit_test(what_a_pause_has_passed_is_not_caught_up),
         cmocka_unit_test(what_came_before_a_pause_runs),
+        cmocka_unit_test(a_pause_that_ended_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
