@@ -146,8 +146,10 @@ static void end(struct engine *engine, struct watch *watch, const struct task_in
 static bool try_again(struct engine *engine, struct watch *watch, const struct task_info *task)
 {
     const struct schedule *schedule = config_find_schedule(engine->config, watch->ongoing.schedule);
-    if (schedule == NULL || schedule->paused || watch->failures >= schedule->retry_failed)
+    if (schedule == NULL || watch->failures >= schedule->retry_failed)
         return false;
+    if (schedule->paused && watch->kind != LEDGER_KIND_OPERATOR)
+        return false; /* a pause does not hold what was ordered */
     if (schedule_find_instance(schedule, watch->ongoing.instance) == NULL)
         return false; /* a slot that is open still has it */
     struct open_slot *open = engine_find_open(engine, schedule->name, watch->ongoing.slot);

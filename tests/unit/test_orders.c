@@ -157,6 +157,28 @@ static void an_order_without_its_last_entry_is_none(void **state)
     twin_finish(&twin);
 }
 
+static void a_failed_task_is_begun_anew_though_the_file_pauses(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    struct config *config = eight();
+    config->schedules[0].paused = true;
+    config->schedules[0].retry_failed = 1;
+    begin_with(&twin, config);
+    twin.keeps_questions = true;
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, SECOND);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 5 * SECOND);
+    int question = twin_find(&twin, "DescribeTaskInfo");
+    assert_true(question >= 0);
+    twin_answer(&twin, question, "\"Status\":\"failed\",\"TaskMessage\":\"disk\"");
+    twin_run(&twin, 10 * SECOND);
+    assert_int_equal(sent_of(&twin, "crs-0"), 2);
+    assert_int_equal(twin_count_lines(&twin, "reason=task_failed"), 0);
+    twin_finish(&twin);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -255,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_crash_keeps_those_that_were_named),
         cmocka_unit_test(a_crash_keeps_an_order_for_all),
         cmocka_unit_test(an_order_without_its_last_entry_is_none),
+        cmocka_unit_test(a_failed_task_is_begun_anew_though_the_file_pauses),
         cmocka_unit_test(refusals),
         cmocka_unit_test(the_slots_of_a_pause_are_skipped),
         cmocka_unit_test(what_a_pause_has_passed_is_not_caught_up),
