@@ -141,12 +141,20 @@ static void warm(struct engine *engine, struct lane *lane, uint64_t coming)
     transport->warm(transport->context, lane->url, lane_connections(lane, coming));
 }
 
+bool engine_wants_run(const struct lane *lane, const struct batch *batch, struct wall now)
+{
+    /* One that is due does not wait for those that were prepared for a later instant. */
+    bool is_due = !wall_before(now, batch->head_due);
+    return lane_wants_runs(lane, is_due ? now : wall_add_us(now, ENGINE_PREPARE_US));
+}
+
 static void begin_runs(struct engine *engine, struct lane *lane)
 {
-    struct wall horizon = wall_add_us(engine->now.wall, ENGINE_PREPARE_US);
+    struct wall now = engine->now.wall;
     for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
-        if (wall_before(horizon, batch->head_due) || !lane_wants_runs(lane, horizon)
-            || engine->run_count == ENGINE_RUNS_MAX || waits_for_probe(engine, lane))
+        if (wall_diff_us(batch->head_due, now) > ENGINE_PREPARE_US
+            || !engine_wants_run(lane, batch, now) || engine->run_count == ENGINE_RUNS_MAX
+            || waits_for_probe(engine, lane))
             return;
         if (wall_diff_us(engine->now.wall, batch->head_due) >= batch->schedule->start_within_us) {
             engine_end_member(engine, batch->open, batch_head(batch), LEDGER_MISSED,

@@ -95,6 +95,9 @@ void engine_count(struct engine *engine, const char *schedule, enum counters_out
                   uint64_t count);
 
 /* hold.c */
+
+/* A run that was not sent is a member of its slot again. Outcomes: 0; -ENOMEM, -EIO: it stays. */
+int engine_send_back(struct engine *engine, struct run *run) MUST_CHECK;
 void engine_judge_clock(struct engine *engine, bool jumped);
 
 /* slots.c */
@@ -119,6 +122,9 @@ void engine_rest(struct engine *engine);
 struct run *engine_make_run(struct engine *engine, struct lane *lane, struct open_slot *open,
                             const struct instance *instance, struct wall due);
 void engine_dispatch(struct engine *engine);
+
+/* Whether the batch's head may have its run: not many are prepared that go before it. */
+bool engine_wants_run(const struct lane *lane, const struct batch *batch, struct wall now);
 
 /* Whether one more request of the lane may be in flight: its share of max_in_flight is not used. */
 bool engine_has_place(const struct engine *engine, const struct lane *lane);
@@ -228,6 +234,9 @@ enum start {
     START_NEVER, /* skipped: it is under way, and was seen to be when this one was due */
 };
 enum start engine_may_start(struct engine *engine, const struct run *run);
+
+/* Whether its instance is a member without a run of an earlier slot of its schedule. */
+bool engine_waits_before(const struct engine *engine, const struct run *run);
 int64_t engine_start_delay_us(const struct engine *engine, const struct run *run);
 
 /* doubts.c: the run's attempt is looked for; the run may have ended when this returns. */

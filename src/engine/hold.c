@@ -10,6 +10,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static bool may_go_back(const struct engine *engine, const struct run *run)
@@ -19,23 +20,28 @@ static bool may_go_back(const struct engine *engine, const struct run *run)
     return unsent && wall_diff_us(run->due, engine->now.wall) > SANITY_BEHIND_US;
 }
 
+int engine_send_back(struct engine *engine, struct run *run)
+{
+    uint32_t *order = malloc(sizeof *order);
+    if (order == NULL)
+        return -ENOMEM;
+    order[0] = (uint32_t)(run->instance - run->schedule->instances);
+    if (run->failures > 0 && open_slot_carry(run->open, run->instance, run->failures) < 0) {
+        free(order);
+        return -ENOMEM;
+    }
+    int r = lane_open(run->lane, engine->digest, run->open, NULL, order, 1);
+    if (r == 0)
+        engine_put_back(engine, run);
+    return r;
+}
+
 static void put_back_what_lies_ahead(struct engine *engine)
 {
     size_t position = 0;
-    for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;) {
-        if (!may_go_back(engine, run))
-            continue;
-        uint32_t *order = malloc(sizeof *order);
-        if (order == NULL)
+    for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;)
+        if (may_go_back(engine, run) && engine_send_back(engine, run) == -ENOMEM)
             return; /* they stay where they are */
-        order[0] = (uint32_t)(run->instance - run->schedule->instances);
-        if (run->failures > 0 && open_slot_carry(run->open, run->instance, run->failures) < 0) {
-            free(order);
-            return;
-        }
-        if (lane_open(run->lane, engine->digest, run->open, NULL, order, 1) == 0)
-            engine_put_back(engine, run);
-    }
 }
 
 static void report_hold(const struct engine *engine)

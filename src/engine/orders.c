@@ -132,6 +132,23 @@ static int record_order(struct engine *engine, struct open_slot *open, const uin
     return r;
 }
 
+/*
+ * Runs that were prepared for a slot to come go back to it where the order backs up their instance
+ * first: whether it is in their way is seen when they begin again.
+ */
+static void make_way(struct engine *engine, const struct open_slot *open)
+{
+    size_t position = 0;
+    for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;) {
+        bool is_prepared = run->state == ATTEMPT_RECORDING || run->state == ATTEMPT_READY;
+        if (is_prepared && run->attempt == 1 && wall_before(open->slot, run->slot)
+            && run->schedule->overlap == OVERLAP_FORBID
+            && strcmp(run->schedule->name, open->schedule->name) == 0
+            && engine_waits_before(engine, run))
+            (void)!engine_send_back(engine, run); /* where it cannot, the cloud keeps them apart */
+    }
+}
+
 int engine_order(struct engine *engine, struct wall slot, uint32_t schedule,
                  const uint32_t *instances, uint32_t count, struct errtext *err)
 {
@@ -155,6 +172,7 @@ int engine_order(struct engine *engine, struct wall slot, uint32_t schedule,
         close_order(engine, open);
         return errtext_set(err, ORDERS_REFUSED, "it cannot be recorded: %s", strerrordesc_np(-r));
     }
+    make_way(engine, open);
     return 0;
 }
 

@@ -21,7 +21,8 @@ struct wall engine_order_slot(struct engine *engine, struct now now);
  * Backs up `count` instances of a schedule of the configuration in force (indices into
  * schedule->instances, none twice), or all of them where `instances` is NULL, as a slot of its own.
  * It goes through the same ledger, queues, limiter and overlap rules as any other, without the
- * schedule's spread; a pause does not hold it.
+ * schedule's spread; a pause does not hold it. Runs of its instances that were prepared for a slot
+ * to come make way.
  * Outcomes: 0; ORDERS_REFUSED with a text: nothing was begun.
  */
 int engine_order(struct engine *engine, struct wall slot, uint32_t schedule,

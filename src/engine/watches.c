@@ -269,6 +269,14 @@ static bool holds_earlier(const struct lane *lane, const struct run *run)
     return false;
 }
 
+bool engine_waits_before(const struct engine *engine, const struct run *run)
+{
+    for (uint32_t i = 0; i < engine->lane_count; i++)
+        if (holds_earlier(engine->lanes[i], run))
+            return true;
+    return false;
+}
+
 /*
  * A member of an earlier slot that has no run yet. In the same lane that one goes first; it is
  * elsewhere where a reload has moved its instance to another host.

@@ -157,6 +157,38 @@ static void an_order_without_its_last_entry_is_none(void **state)
     twin_finish(&twin);
 }
 
+static void an_order_goes_before_what_is_prepared(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_with(&twin, eight());
+    twin_run(&twin, wall_diff_us(wall_from_seconds(NOON + 3599), twin.now.wall));
+    assert_true(twin.started > 0); /* those of the full hour */
+    assert_int_equal(twin.sent_count, 0);
+    assert_int_equal(order(&twin, (const uint32_t[]){7}, 1), 0);
+    twin_run(&twin, SECOND / 10);
+    assert_int_equal(twin.sent_count, 1);
+    assert_int_equal(sent_of(&twin, "crs-7"), 1);
+    twin_finish(&twin);
+}
+
+static void what_is_prepared_makes_way_for_an_order(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_with(&twin, eight());
+    twin_run(&twin, wall_diff_us(wall_from_seconds(NOON + 3599), twin.now.wall));
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, SECOND / 10);
+    assert_int_equal(sent_of(&twin, "crs-0"), 1);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 120 * SECOND); /* its task runs at the full hour */
+    assert_int_equal(sent_of(&twin, "crs-0"), 1);
+    assert_int_equal(twin_count_lines(&twin, "reason=overlap"), 1);
+    assert_int_equal(twin.sent_count, 8);
+    twin_finish(&twin);
+}
+
 static void a_failed_task_is_begun_anew_though_the_file_pauses(void **state)
 {
     (void)state;
@@ -277,6 +309,8 @@ int main(void)
         cmocka_unit_test(a_crash_keeps_those_that_were_named),
         cmocka_unit_test(a_crash_keeps_an_order_for_all),
         cmocka_unit_test(an_order_without_its_last_entry_is_none),
+        cmocka_unit_test(an_order_goes_before_what_is_prepared),
+        cmocka_unit_test(what_is_prepared_makes_way_for_an_order),
         cmocka_unit_test(a_failed_task_is_begun_anew_though_the_file_pauses),
         cmocka_unit_test(refusals),
         cmocka_unit_test(the_slots_of_a_pause_are_skipped),
