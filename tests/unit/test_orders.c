@@ -157,6 +157,20 @@ static void an_order_without_its_last_entry_is_none(void **state)
     twin_finish(&twin);
 }
 
+static void a_start_at_the_same_instant_takes_another_slot(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.ledger_is_slow = true;
+    struct wall before = engine_order_slot(twin.engine, twin.now);
+    assert_int_equal(engine_order(twin.engine, before, 0, (const uint32_t[]){0}, 1, NULL), 0);
+    twin_crash(&twin, 0);
+    twin_start(&twin, three()); /* the clock shows what it showed then */
+    assert_true(wall_before(before, engine_order_slot(twin.engine, twin.now)));
+    twin_finish(&twin);
+}
+
 static void an_order_goes_before_what_is_prepared(void **state)
 {
     (void)state;
@@ -208,6 +222,20 @@ static void a_failed_task_is_begun_anew_though_the_file_pauses(void **state)
     twin_run(&twin, 10 * SECOND);
     assert_int_equal(sent_of(&twin, "crs-0"), 2);
     assert_int_equal(twin_count_lines(&twin, "reason=task_failed"), 0);
+    twin_finish(&twin);
+}
+
+/* What failed a while ago says nothing of the ledger now. */
+static void a_ledger_that_is_well_again_takes_an_order(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.ledger_refuses = true;
+    twin_run(&twin, wall_diff_us(wall_from_seconds(NOON + 3601), twin.now.wall));
+    assert_int_equal(twin_count_lines(&twin, "event=record_failed"), 1);
+    twin.ledger_refuses = false;
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
     twin_finish(&twin);
 }
 
@@ -309,9 +337,11 @@ int main(void)
         cmocka_unit_test(a_crash_keeps_those_that_were_named),
         cmocka_unit_test(a_crash_keeps_an_order_for_all),
         cmocka_unit_test(an_order_without_its_last_entry_is_none),
+        cmocka_unit_test(a_start_at_the_same_instant_takes_another_slot),
         cmocka_unit_test(an_order_goes_before_what_is_prepared),
         cmocka_unit_test(what_is_prepared_makes_way_for_an_order),
         cmocka_unit_test(a_failed_task_is_begun_anew_though_the_file_pauses),
+        cmocka_unit_test(a_ledger_that_is_well_again_takes_an_order),
         cmocka_unit_test(refusals),
         cmocka_unit_test(the_slots_of_a_pause_are_skipped),
         cmocka_unit_test(what_a_pause_has_passed_is_not_caught_up),
