@@ -177,10 +177,11 @@ struct ledger {
     void (*set_horizon)(void *context, const char *schedule, const char *rule, struct wall slot);
 
     /*
-     * The first and the last slot after `after` that any entry of the schedule names. At the start,
-     * at a reload and when a horizon goes back: it may read a disk. NULL where the ledger does not
-     * keep entries: horizons then never go back.
-     * Outcomes: 0; LEDGER_NO_SLOT; negative: it cannot be read.
+     * The first and the last slot after `after` that any entry of the schedule names; what
+     * operators ordered is not among them, since it says nothing of the plan's slots around. At the
+     * start, at a reload and when a horizon goes back: it may read a disk. NULL where the ledger
+     * does not keep entries: horizons then never go back. Outcomes: 0; LEDGER_NO_SLOT; negative: it
+     * cannot be read.
      */
     int (*recorded)(void *context, const char *schedule, struct wall after, struct wall *ret_first,
                     struct wall *ret_last);
@@ -214,8 +215,10 @@ struct ledger {
     int (*set_pause)(void *context, const char *schedule, struct wall until);
 
     /*
-     * Calls `each` for every pause that is kept. At the start, and at a reload; what is queued is
-     * not among them. NULL where there are none. Outcomes: 0; negative: it cannot be read.
+     * Calls `each` for every pause that is kept. At the start, and at a reload. What is not yet
+     * durable counts too: it comes last and may name a schedule again (LEDGER_NO_PAUSE: it is not
+     * paused any more), and the last holds. NULL where there are none. Outcomes: 0; negative: it
+     * cannot be read.
      */
     int (*pauses)(void *context, ledger_pause_fn each, void *each_context);
 };

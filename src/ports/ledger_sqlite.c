@@ -117,8 +117,20 @@ static int port_set_pause(void *context, const char *schedule, struct wall until
 static int port_pauses(void *context, ledger_pause_fn each, void *each_context)
 {
     struct ledger_sqlite *ledger = context;
-    int r = want_reader(ledger);
-    return r < 0 ? r : ledger_reader_pauses(ledger->reader, each, each_context);
+    struct ledger_pause *queued;
+    size_t count;
+    if (ledger->worker == NULL)
+        return -ESHUTDOWN;
+    int r = ledger_worker_pauses(ledger->worker, &queued, &count);
+    if (r < 0)
+        return r;
+    r = want_reader(ledger);
+    if (r == 0)
+        r = ledger_reader_pauses(ledger->reader, each, each_context);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        each(each_context, queued[i].schedule, queued[i].until);
+    free(queued);
+    return r;
 }
 
 static int port_horizon(void *context, const char *schedule, const char *rule, struct wall *ret)

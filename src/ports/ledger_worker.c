@@ -7,6 +7,7 @@
  */
 #include "ports/ledger_worker.h"
 
+#include "base/text.h"
 #include "ports/clock_system.h"
 
 #include <assert.h>
@@ -437,6 +438,39 @@ int ledger_worker_horizon(struct ledger_worker *worker, const char *schedule, co
     }
     uv_mutex_unlock(&worker->mutex);
     return r;
+}
+
+static size_t copy_pauses(const struct list *list, struct ledger_pause *copies)
+{
+    size_t count = 0;
+    for (const struct ledger_item *item = list->first; item != NULL; item = item->next) {
+        if (item->kind != LEDGER_ITEM_PAUSE)
+            continue;
+        if (copies != NULL) {
+            struct text text = text_over(copies[count].schedule, sizeof copies[count].schedule);
+            text_add(&text, item->schedule);
+            copies[count].until = item->slot;
+        }
+        count++;
+    }
+    return count;
+}
+
+int ledger_worker_pauses(struct ledger_worker *worker, struct ledger_pause **ret, size_t *ret_count)
+{
+    uv_mutex_lock(&worker->mutex);
+    size_t count = copy_pauses(&worker->batch, NULL) + copy_pauses(&worker->queue, NULL);
+    struct ledger_pause *copies = calloc(count + 1, sizeof *copies);
+    if (copies != NULL) {
+        size_t first = copy_pauses(&worker->batch, copies);
+        (void)copy_pauses(&worker->queue, copies + first);
+    }
+    uv_mutex_unlock(&worker->mutex);
+    if (copies == NULL)
+        return -ENOMEM;
+    *ret = copies;
+    *ret_count = count;
+    return 0;
 }
 
 void ledger_worker_set_keep(struct ledger_worker *worker, int64_t keep_us)

@@ -17,6 +17,7 @@
 
 #include "base/instant.h"
 #include "base/result.h"
+#include "engine/model.h"
 #include "ports/ledger_rows.h"
 #include "ports/ledger_sqlite.h"
 
@@ -59,6 +60,19 @@ int ledger_worker_put(struct ledger_worker *worker, struct ledger_item *item_tak
 
 /* The same for a horizon, which is never refused; NULL: there was no memory for it. */
 void ledger_worker_put_horizon(struct ledger_worker *worker, struct ledger_item *item_take);
+
+/* A pause, or the end of one, that is not durable yet. */
+struct ledger_pause {
+    struct wall until;
+    char schedule[MODEL_NAME_MAX + 1];
+};
+
+/*
+ * Copies of all of those, oldest first; the caller frees *ret. One that is missing here was durable
+ * before this returned. Outcomes: 0; -ENOMEM.
+ */
+int ledger_worker_pauses(struct ledger_worker *worker, struct ledger_pause **ret,
+                         size_t *ret_count) MUST_CHECK;
 
 /* A horizon that is not durable yet. Outcomes: of struct ledger's horizon(). */
 int ledger_worker_horizon(struct ledger_worker *worker, const char *schedule, const char *rule,

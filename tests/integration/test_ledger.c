@@ -71,6 +71,24 @@ static struct seen unfinished(struct shelf *shelf)
     return seen;
 }
 
+static void order(struct shelf *shelf, const char *instance, int64_t slot)
+{
+    const struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = "nightly",
+        .instance = instance,
+        .region = "ap-guangzhou",
+        .slot = {slot * US_PER_SECOND + 1},
+        .run_kind = LEDGER_KIND_OPERATOR,
+        .result = LEDGER_AGAIN,
+        .code = "",
+        .message = "",
+        .request_id = "",
+        .at = wall_from_seconds(slot),
+    };
+    assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
+}
+
 static void check_kept(struct shelf *shelf)
 {
     struct seen seen = {.count = 0};
@@ -105,6 +123,9 @@ static void check_kept(struct shelf *shelf)
     assert_int_equal(recorded(context, "nightly", wall_add_us(slot, -1), &first, &last), 0);
     assert_int_equal(first.us, slot.us);
     assert_int_equal(last.us, slot.us);
+    assert_int_equal(recorded(context, "nightly", slot, &first, &last), LEDGER_NO_SLOT);
+    order(shelf, "crs-a", SLOT + 70); /* is no slot of the plan */
+    assert_true(shelf_wait_idle(shelf, 10000));
     assert_int_equal(recorded(context, "nightly", slot, &first, &last), LEDGER_NO_SLOT);
     assert_int_equal(recorded(context, "weekly", (struct wall){0}, &first, &last), LEDGER_NO_SLOT);
 
@@ -520,6 +541,14 @@ static void set_pause(struct shelf *shelf, const char *schedule, struct wall unt
     assert_int_equal(shelf->port.set_pause(shelf->port.context, schedule, until), 0);
 }
 
+/* The one of "nightly" that holds; 0: none. */
+static void hold_pause(void *context, const char *schedule, struct wall until)
+{
+    struct wall *held = context;
+    if (strcmp(schedule, "nightly") == 0)
+        *held = until.us == LEDGER_NO_PAUSE.us ? (struct wall){0} : until;
+}
+
 static void test_pauses(void **state)
 {
     struct shelf *shelf = *state;
@@ -535,6 +564,15 @@ static void test_pauses(void **state)
     set_pause(shelf, "nightly", LEDGER_NO_PAUSE);
     set_pause(shelf, "nightly", LEDGER_NO_PAUSE);
     pauses_are(shelf, 1, -1);
+
+    /* What is queued counts as well. */
+    for (int i = 0; i < 200; i++) {
+        const struct wall until = i % 2 == 0 ? wall_from_seconds(9 + i) : LEDGER_NO_PAUSE;
+        struct wall held = {0};
+        set_pause(shelf, "nightly", until);
+        assert_int_equal(shelf->port.pauses(shelf->port.context, hold_pause, &held), 0);
+        assert_int_equal(held.us, i % 2 == 0 ? until.us : 0);
+    }
     shelf_begin_close(shelf);
     assert_int_equal(shelf->port.set_pause(shelf->port.context, "weekly", WALL_NEVER), -ESHUTDOWN);
 }

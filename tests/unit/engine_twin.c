@@ -182,7 +182,7 @@ static int recorded(void *context, const char *schedule, struct wall after, stru
     for (int i = 0; i < twin->log_count; i++) {
         const struct twin_entry *entry = &twin->log[i];
         if (entry->is_horizon || strcmp(entry->schedule, schedule) != 0
-            || entry->slot.us <= after.us)
+            || entry->slot.us <= after.us || entry->run_kind == LEDGER_KIND_OPERATOR)
             continue;
         first = wall_earlier(first, entry->slot);
         last = entry->slot.us > last.us ? entry->slot : last;
