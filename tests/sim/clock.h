@@ -22,6 +22,7 @@ enum event_kind {
     EVENT_ARRIVE,    /* they arrive at the cloud */
     EVENT_OUTCOME,   /* the request's outcome is known to the host */
     EVENT_OPERATOR,  /* somebody begins a backup at the console: instance */
+    EVENT_ERRAND,    /* an operator asks for something: index */
     EVENT_TOLD,      /* something of a story: index */
 };
 

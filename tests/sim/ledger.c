@@ -149,7 +149,9 @@ struct ledger ledger_port(struct sim *sim)
                            .recorded = sim->world.durable ? ledger_log_recorded : NULL,
                            .unended = ledger_log_unended,
                            .scan = ledger_log_scan,
-                           .unfinished = ledger_log_unfinished};
+                           .unfinished = ledger_log_unfinished,
+                           .set_pause = sim->world.durable ? ledger_log_set_pause : NULL,
+                           .pauses = sim->world.durable ? ledger_log_pauses : NULL};
 }
 
 void ledger_finish(struct ledger_twin *ledger)

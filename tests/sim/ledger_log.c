@@ -3,6 +3,7 @@
  * a crash leaves is the log up to some entry that is not older than the last one made durable: a
  * commit under way may have come through, in part or as a whole.
  */
+#include "engine/open_slot.h"
 #include "sim/sim.h"
 
 #include <assert.h>
@@ -108,6 +109,8 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct 
                   .at = entry->at,
                   .ticket = entry->ticket,
               });
+    if (planted == PLANT_UNSTARTED && entry->ticket != 0 && entry->run_kind == LEDGER_KIND_OPERATOR)
+        engine_file_recorded(sim->engine, entry->ticket, 0);
     commit(sim);
     return 0;
 }
@@ -117,6 +120,21 @@ void ledger_log_horizon(struct sim *sim, int schedule, const struct kept_horizon
     push(sim,
          &(struct ledger_line){.kind = LINE_HORIZON, .schedule = schedule, .horizon = *horizon});
     commit(sim);
+}
+
+int ledger_log_set_pause(void *context, const char *schedule, struct wall until)
+{
+    struct sim *sim = context;
+    sim->oracle.progress++;
+    trace_line(&sim->trace, "ledger pause %s %lld", schedule, (long long)until.us);
+    if (dice_chance(&sim->ledger.dice, sim->faults->ledger_refuses)) {
+        oracle_entry_refused(&sim->oracle);
+        return -ENOSPC;
+    }
+    push(sim, &(struct ledger_line){
+                  .kind = LINE_PAUSE, .schedule = ledger_find_schedule(schedule), .until = until});
+    commit(sim);
+    return 0;
 }
 
 /* ---- what is left of it ---- */
@@ -147,8 +165,14 @@ static void replay(struct sim *sim, const struct ledger_line *line)
         ledger->horizons[line->schedule] = line->horizon;
         return;
     }
+    if (line->kind == LINE_PAUSE) {
+        ledger->pauses[line->schedule] = line->until;
+        return;
+    }
     if (line->record == SIZE_MAX) {
-        slot_of(ledger, line)->open = line->kind == LINE_STARTED;
+        struct kept_slot *slot = slot_of(ledger, line);
+        slot->open = line->kind == LINE_STARTED;
+        slot->named = line->attempt == OPEN_SLOT_NAMED;
         return;
     }
     struct record *r = &sim->oracle.records[line->record];
@@ -184,19 +208,39 @@ void ledger_stopped(struct sim *sim, bool crashed)
         kept = (size_t)dice_range(&ledger->dice, (int64_t)ledger->synced, (int64_t)kept);
     trace_line(&sim->trace, "ledger keeps %zu of %zu, %zu durable", kept, ledger->log_count,
                ledger->synced);
+    size_t synced = ledger->synced;
     ledger->log_count = ledger->synced = kept;
     ledger->committing = false;
     ledger->life++;
     ledger->slot_count = 0;
     memset(ledger->horizons, 0, sizeof ledger->horizons);
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
+        ledger->pauses[i] = LEDGER_NO_PAUSE;
     for (size_t i = 0; i < sim->oracle.record_count; i++)
         oracle_forget_kept(&sim->oracle.records[i]);
     for (size_t i = 0; i < kept; i++)
         replay(sim, &ledger->log[i]);
-    oracle_gone(&sim->oracle, ledger->horizons, ledger->slots, ledger->slot_count, crashed);
+    oracle_gone(&sim->oracle,
+                &(struct kept_log){.horizons = ledger->horizons,
+                                   .pauses = ledger->pauses,
+                                   .slots = ledger->slots,
+                                   .slot_count = ledger->slot_count,
+                                   .length = kept,
+                                   .synced = synced},
+                crashed);
 }
 
 /* ---- reading ---- */
+
+/* It names a slot of the plan. */
+static bool is_of_plan(const struct sim *sim, const struct ledger_line *line)
+{
+    if (line->kind == LINE_HORIZON || line->kind == LINE_VOID || line->kind == LINE_PAUSE)
+        return false;
+    if (line->record != SIZE_MAX)
+        return sim->oracle.records[line->record].kind != LEDGER_KIND_OPERATOR;
+    return line->kind == LINE_STARTED && line->run_kind != LEDGER_KIND_OPERATOR;
+}
 
 int ledger_log_recorded(void *context, const char *schedule, struct wall after,
                         struct wall *ret_first, struct wall *ret_last)
@@ -207,8 +251,7 @@ int ledger_log_recorded(void *context, const char *schedule, struct wall after,
     struct wall last = {INT64_MIN};
     for (size_t i = 0; i < sim->ledger.log_count; i++) {
         const struct ledger_line *line = &sim->ledger.log[i];
-        bool names_slot = line->kind != LINE_HORIZON && line->kind != LINE_VOID;
-        if (!names_slot || line->schedule != index || line->slot.us <= after.us)
+        if (!is_of_plan(sim, line) || line->schedule != index || line->slot.us <= after.us)
             continue;
         first = wall_earlier(first, line->slot);
         last = line->slot.us > last.us ? line->slot : last;
@@ -218,6 +261,17 @@ int ledger_log_recorded(void *context, const char *schedule, struct wall after,
     oracle_recorded(&sim->oracle, index, first, last);
     *ret_first = first;
     *ret_last = last;
+    return 0;
+}
+
+int ledger_log_pauses(void *context, ledger_pause_fn each, void *each_context)
+{
+    struct sim *sim = context;
+    for (size_t i = 0; i < sim->ledger.log_count; i++) {
+        const struct ledger_line *line = &sim->ledger.log[i];
+        if (line->kind == LINE_PAUSE && planted != PLANT_FORGET_PAUSE)
+            each(each_context, world_schedule_name(line->schedule), line->until);
+    }
     return 0;
 }
 
@@ -306,6 +360,7 @@ int ledger_log_unended(void *context, ledger_row_fn each, void *each_context)
                                .instance = LEDGER_WHOLE_SLOT,
                                .region = "",
                                .slot = ledger->slots[i].slot,
+                               .attempt = ledger->slots[i].named ? OPEN_SLOT_NAMED : 0,
                                .kind = ledger->slots[i].kind,
                            });
     for (size_t i = 0; i < sim->oracle.record_count; i++) {
@@ -332,6 +387,9 @@ int ledger_log_scan(void *context, const char *schedule, struct wall slot, ledge
         char id[MODEL_INSTANCE_ID_MAX];
         struct ledger_row row = row_of(r, id);
         if (planted == PLANT_FORGET_AGAIN && row.state == LEDGER_STATE_AGAIN)
+            row.state = LEDGER_STATE_ENDED;
+        if (planted == PLANT_DROP_ORDERED && row.state == LEDGER_STATE_AGAIN
+            && row.kind == LEDGER_KIND_OPERATOR)
             row.state = LEDGER_STATE_ENDED;
         if (planted == PLANT_RESEND && row.state == LEDGER_STATE_STARTED)
             row.state = LEDGER_STATE_AGAIN;

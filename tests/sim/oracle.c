@@ -24,6 +24,8 @@ void oracle_init(struct oracle *oracle, const struct world *world, const struct 
     };
     int r = digest_create(&oracle->digest, NULL);
     assert(r == 0);
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
+        oracle->schedules[i].paused_until = LEDGER_NO_PAUSE;
 }
 
 void oracle_finish(struct oracle *oracle)
@@ -122,14 +124,18 @@ static void grow(struct oracle *oracle)
     }
 }
 
-/* The delay of the spread, by its definition. */
-static int64_t delay_us(struct oracle *oracle, int schedule, const char *id, int64_t spread_us)
+/* The delay of the spread, by its definition. An order has none. */
+static int64_t delay_us(struct oracle *oracle, int schedule, int instance, enum ledger_kind kind)
 {
+    int64_t spread_us =
+        oracle->world->generations[oracle->generation].schedules[schedule].spread_us;
     char text[128];
+    char id[MODEL_INSTANCE_ID_MAX];
+    world_instance_id(instance, id);
     int length = snprintf(text, sizeof text, "%s", world_schedule_name(schedule));
     length += 1 + snprintf(text + length + 1, sizeof text - (size_t)length - 1, "%s", id);
     uint8_t hash[DIGEST_SIZE];
-    if (spread_us < 1000)
+    if (spread_us < 1000 || kind == LEDGER_KIND_OPERATOR)
         return 0;
     int r = digest_sha256(oracle->digest, text, (size_t)length, hash);
     assert(r == 0);
@@ -139,7 +145,8 @@ static int64_t delay_us(struct oracle *oracle, int schedule, const char *id, int
     return (int64_t)(number % ((uint64_t)spread_us / 1000)) * 1000;
 }
 
-void oracle_open_record(struct oracle *oracle, int schedule, int instance, struct wall slot)
+void oracle_open_record(struct oracle *oracle, int schedule, int instance, struct wall slot,
+                        enum ledger_kind kind)
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const struct plan_of_schedule *s = &g->schedules[schedule];
@@ -152,14 +159,13 @@ void oracle_open_record(struct oracle *oracle, int schedule, int instance, struc
                      world_schedule_name(schedule), instance, (long long)slot.us);
         return;
     }
-    char id[MODEL_INSTANCE_ID_MAX];
-    world_instance_id(instance, id);
-    struct wall due = wall_add_us(slot, delay_us(oracle, schedule, id, s->spread_us));
+    struct wall due = wall_add_us(slot, delay_us(oracle, schedule, instance, kind));
     *record = (struct record){
         .schedule = schedule,
         .instance = instance,
         .host = g->host_of[instance],
         .slot = slot,
+        .kind = kind,
         .due = due,
         .deadline = wall_add_us(due, s->start_within_us),
         .complete_within_us = s->complete_within_us,
@@ -182,10 +188,8 @@ void oracle_retime(struct oracle *oracle, struct record *record)
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const struct plan_of_schedule *s = &g->schedules[record->schedule];
-    char id[MODEL_INSTANCE_ID_MAX];
-    world_instance_id(record->instance, id);
-    struct wall due =
-        wall_add_us(record->slot, delay_us(oracle, record->schedule, id, s->spread_us));
+    struct wall due = wall_add_us(
+        record->slot, delay_us(oracle, record->schedule, record->instance, record->kind));
     struct wall deadline = wall_add_us(due, s->start_within_us);
     record->due = wall_earlier(record->due, due);
     if (wall_before(record->deadline, deadline))
@@ -200,10 +204,8 @@ struct wall oracle_earliest_deadline(struct oracle *oracle, const struct record 
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const struct plan_of_schedule *s = &g->schedules[record->schedule];
-    char id[MODEL_INSTANCE_ID_MAX];
-    world_instance_id(record->instance, id);
-    struct wall due =
-        wall_add_us(record->slot, delay_us(oracle, record->schedule, id, s->spread_us));
+    struct wall due = wall_add_us(
+        record->slot, delay_us(oracle, record->schedule, record->instance, record->kind));
     return wall_earlier(record->deadline, wall_add_us(due, s->start_within_us));
 }
 
@@ -220,10 +222,8 @@ void oracle_open_slot(struct oracle *oracle, int schedule, struct wall slot, enu
     const struct plan_of_schedule *s =
         &oracle->world->generations[oracle->generation].schedules[schedule];
     for (int i = 0; i < oracle->world->instance_count; i++)
-        if (s->has[i]) {
-            oracle_open_record(oracle, schedule, i, slot);
-            oracle_known(oracle, schedule, i, slot)->kind = kind;
-        }
+        if (s->has[i])
+            oracle_open_record(oracle, schedule, i, slot, kind);
 }
 
 int oracle_schedule_index(const char *name)
@@ -312,7 +312,8 @@ static void check_facts(struct oracle *oracle, const struct record *r,
 {
     const char *name = world_schedule_name(r->schedule);
     bool is_again = entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN;
-    if (entry->kind == LEDGER_STARTED && entry->run_kind != r->kind)
+    if ((entry->kind == LEDGER_STARTED || (is_again && entry->attempt == 0))
+        && entry->run_kind != r->kind)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: recorded as of kind %d, not %d", name,
                      r->instance, (int)entry->run_kind, (int)r->kind);
     if ((is_again || entry->kind == LEDGER_STARTED) && entry->retries != r->retries)
@@ -322,7 +323,9 @@ static void check_facts(struct oracle *oracle, const struct record *r,
 
 void oracle_entry(struct oracle *oracle, struct record *record, const struct ledger_entry *entry)
 {
-    if (entry->kind == LEDGER_FINISHED)
+    if (oracle_is_ordering(oracle, record))
+        oracle_order_entry(oracle, record, entry);
+    else if (entry->kind == LEDGER_FINISHED)
         oracle_finished(oracle, record, entry);
     else if (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN)
         oracle_again(oracle, record);
@@ -347,7 +350,8 @@ bool oracle_is_member(const struct oracle *oracle, const struct record *record)
 {
     const struct plan_of_schedule *s =
         &oracle->world->generations[oracle->generation].schedules[record->schedule];
-    return s->present && !s->paused && s->has[record->instance];
+    bool is_held = s->paused && record->kind != LEDGER_KIND_OPERATOR;
+    return s->present && !is_held && s->has[record->instance];
 }
 
 static void check_order(struct oracle *oracle, const struct record *r, uint64_t ticket, int host)
@@ -387,6 +391,7 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
     if (oracle->in_flight >= g->max_in_flight)
         oracle_break(oracle, RULE_FLIGHT, "%s %d: sent with %d in flight of %d", name,
                      record->instance, oracle->in_flight, g->max_in_flight);
+    oracle_begin_burst(oracle, record, host);
     struct watched_host *watched = &oracle->hosts[host];
     watched->sent[watched->sent_count++ % ARRIVALS_KEPT] = oracle->clock->now;
     record->in_flight = true;

@@ -73,9 +73,18 @@ struct kept_slot {
     int schedule;
     struct wall slot;
     enum ledger_kind kind;
+    bool named;       /* its members are those that the log has */
     bool open;        /* begun and not ended */
     bool awaits_line; /* the next start owes one line for the whole of it */
 };
+
+/* A pause that the engine has taken. */
+struct taken_pause {
+    struct wall until;
+    size_t log_end; /* the log's length then */
+};
+
+#define PAUSES_TAKEN_MAX 64 /* of a schedule */
 
 #define NOT_TOLD (-1)
 
@@ -140,6 +149,8 @@ struct record {
     bool forsaken;        /* and it was not in the file: it is looked for and not sent */
     bool must_be_skipped;
     bool must_be_dropped; /* the next start no longer follows it */
+    bool announced;       /* of an order: the ledger was told that it is to be run */
+    size_t ordered_at;    /* the log's length when the order was taken; 0: it is of no order */
 };
 
 /* Places of records. */
@@ -162,8 +173,10 @@ struct watched_schedule {
     struct wall horizon;
     struct wall next;      /* the slot after the horizon */
     struct wall told_last; /* of the lines for whole slots since the horizon */
-    bool told_paused;
     bool told_any;
+    struct wall paused_until;                    /* by an operator; LEDGER_NO_PAUSE: it is not */
+    struct taken_pause pauses[PAUSES_TAKEN_MAX]; /* of a durable ledger, oldest first */
+    int pause_count;
 };
 
 #define ARRIVALS_KEPT 1024
@@ -235,7 +248,12 @@ struct oracle {
     int64_t entry_refused_at; /* the ledger refused anything */
     int64_t refused_at;       /* the ledger refused to open a slot: none is opened for a while */
     bool resuming;            /* a start has not had its first turn */
-    struct kept_slot *slots;  /* borrowed from the ledger's twin */
+    bool ordering;            /* the engine looks at an order: */
+    int order_schedule;
+    struct wall order_slot;
+    size_t order_first; /* the first of its places in `open` */
+    bool order_is_named;
+    struct kept_slot *slots; /* borrowed from the ledger's twin */
     size_t slot_count;
     int64_t drained_at;
     int64_t quiet_at; /* INT64_MAX before */
@@ -251,6 +269,9 @@ struct oracle {
     uint64_t sent; /* figures */
     uint64_t asked;
     uint64_t accepted;
+    uint64_t orders;    /* that were taken, */
+    uint64_t ordered;   /* runs of them */
+    uint64_t pauses;    /* begun or ended */
     double worst_drain; /* permille of per_second, least seen; 0: not measured */
     int64_t worst_late; /* ns */
 };
@@ -281,6 +302,17 @@ void oracle_quiet(struct oracle *oracle);
 /* The engine is about to look at the clocks. */
 void oracle_judge_clock(struct oracle *oracle);
 
+/*
+ * Around an order, in the turn of its slot: who is meant (`count` 0: all), and whether the engine
+ * has taken it.
+ */
+void oracle_ordering(struct oracle *oracle, int schedule, struct wall slot, const int *instances,
+                     int count);
+void oracle_ordered(struct oracle *oracle, bool taken, size_t log_end);
+/* The engine was told of a pause, or of its end; what has come is taken up as it was before. */
+void oracle_paused(struct oracle *oracle, int schedule, struct wall until, bool taken,
+                   size_t log_end);
+
 /* ---- what the engine does ---- */
 
 /* Returns the rule that the horizon is kept by. */
@@ -305,9 +337,18 @@ void oracle_entry_refused(struct oracle *oracle);
 
 /* ---- a process with a durable ledger comes and goes ---- */
 
+/* What is left of the log; borrowed till the next life is gone. */
+struct kept_log {
+    const struct kept_horizon *horizons; /* of each schedule */
+    const struct wall *pauses;
+    struct kept_slot *slots;
+    size_t slot_count;
+    size_t length;
+    size_t synced; /* so much of it was known to be durable */
+};
+
 /* It is gone; every record's `kept` is set. */
-void oracle_gone(struct oracle *oracle, const struct kept_horizon *horizons,
-                 struct kept_slot *slots, size_t slot_count, bool crashed);
+void oracle_gone(struct oracle *oracle, const struct kept_log *log, bool crashed);
 /* A new one is about to take up what is left, by the file that oracle_configured() named. */
 void oracle_resuming(struct oracle *oracle);
 

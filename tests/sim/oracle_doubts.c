@@ -6,6 +6,8 @@
 
 #include "sim/cloud.h"
 
+#include <string.h>
+
 static const struct plan_of_schedule *plan_of(const struct oracle *oracle, const struct record *r)
 {
     return &oracle->world->generations[oracle->generation].schedules[r->schedule];
@@ -28,6 +30,28 @@ static bool may_resend(const struct oracle *oracle, const struct record *r)
     return r->resends || plan_of(oracle, r)->resends;
 }
 
+/* A tag is of one run. */
+static void check_tag(struct oracle *oracle, const struct record *r, size_t number, int64_t id)
+{
+    const struct tasks *tasks = &oracle->cloud->tasks;
+    const struct task *task = tasks_find(tasks, id);
+    const char *tag = strstr(task->remark, "crsbackupd:");
+    if (tag == NULL)
+        oracle_break(oracle, RULE_IDENTITY, "%s %d: its backup has no tag",
+                     world_schedule_name(r->schedule), r->instance);
+    for (size_t i = 0; tag != NULL && i < tasks->count; i++) {
+        const struct task *other = &tasks->list[i];
+        if (other->instance != task->instance || other->record == number
+            || other->record == TASK_OF_OTHERS)
+            continue;
+        const char *others = strstr(other->remark, "crsbackupd:");
+        if (others != NULL && strcmp(others, tag) == 0)
+            oracle_break(oracle, RULE_IDENTITY, "%s %d: tasks %lld and %lld have one tag",
+                         world_schedule_name(r->schedule), r->instance, (long long)other->id,
+                         (long long)id);
+    }
+}
+
 void oracle_acted(struct oracle *oracle, size_t number, int64_t task)
 {
     struct record *record = &oracle->records[number];
@@ -35,6 +59,7 @@ void oracle_acted(struct oracle *oracle, size_t number, int64_t task)
         oracle_break(oracle, RULE_ONCE, "%s %d: the slot %lld is backed up twice",
                      world_schedule_name(record->schedule), record->instance,
                      (long long)record->slot.us);
+    check_tag(oracle, record, number, task);
     record->acts++;
     record->last_task = task;
 }

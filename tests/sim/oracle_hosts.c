@@ -104,6 +104,22 @@ static void measure_drain(struct oracle *oracle, struct watched_host *host, int6
                      (long long)host->burst_count, seconds, per_second);
 }
 
+/*
+ * The oldest goes first: what could have gone only after the one before had nobody before it. One
+ * that begins in the second of another has only what that has left, and is not measured.
+ */
+void oracle_begin_burst(struct oracle *oracle, const struct record *r, int number)
+{
+    struct watched_host *host = &oracle->hosts[number];
+    int64_t due = clock_when_wall(oracle->clock, r->due);
+    int64_t could = due > r->opened_at ? due : r->opened_at;
+    if (host->sent_count == 0 || host->burst_count <= 0)
+        return;
+    int64_t last = host->sent[(host->sent_count - 1) % ARRIVALS_KEPT];
+    if (could > last)
+        host->burst_count = oracle->clock->now - last > NS_PER_SECOND * 11 / 10 ? 0 : -1;
+}
+
 void oracle_arrived(struct oracle *oracle, int number, enum cloud_action action, int64_t at,
                     int rate)
 {

@@ -15,11 +15,24 @@ void oracle_list(struct oracle *oracle, struct places *places, const struct reco
 void oracle_unlist(struct oracle *oracle, struct places *places, const struct record *record);
 
 /* oracle.c: an instance's record, opened or opened again by the present file. */
-void oracle_open_record(struct oracle *oracle, int schedule, int instance, struct wall slot);
+void oracle_open_record(struct oracle *oracle, int schedule, int instance, struct wall slot,
+                        enum ledger_kind kind);
 
 /* Its time is that of the present file, or of the one that opened it. */
 void oracle_retime(struct oracle *oracle, struct record *record);
 struct wall oracle_earliest_deadline(struct oracle *oracle, const struct record *record);
+
+/* oracle_orders.c: the slot is not to be run, by the file or by an operator. */
+bool oracle_is_paused(const struct oracle *oracle, int schedule, struct wall slot);
+/* The engine still looks at the order that it is of; it ends, or is to be run, by that. */
+bool oracle_is_ordering(const struct oracle *oracle, const struct record *record);
+void oracle_order_entry(struct oracle *oracle, struct record *record,
+                        const struct ledger_entry *entry);
+/* What the log must have of orders and pauses. */
+void oracle_check_kept(struct oracle *oracle, const struct kept_log *log);
+
+/* oracle_hosts.c: the record is sent; where nothing was left before, a backlog begins with it. */
+void oracle_begin_burst(struct oracle *oracle, const struct record *record, int host);
 
 /* oracle_hosts.c: hosts that the present file does not use, or all: their past does not count. */
 void oracle_forget_hosts(struct oracle *oracle, bool all);

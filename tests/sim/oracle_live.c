@@ -177,6 +177,9 @@ void oracle_stopped(struct oracle *oracle)
     }
     oracle->draining = false;
     oracle->idle_turns = 0;
-    if (!oracle->world->durable) /* what it followed is forgotten with it */
-        oracle->watched.count = 0;
+    if (oracle->world->durable)
+        return;
+    oracle->watched.count = 0; /* what it followed is forgotten with it, and what was paused */
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
+        oracle->schedules[i].paused_until = LEDGER_NO_PAUSE;
 }

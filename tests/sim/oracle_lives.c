@@ -38,10 +38,11 @@ static bool has_slot(const struct oracle *oracle, const struct record *r)
 static void forget(struct oracle *oracle, struct record *r, const struct kept_horizon *horizon,
                    bool crashed)
 {
+    bool is_order = r->kind == LEDGER_KIND_OPERATOR;
     const char *name = world_schedule_name(r->schedule);
     if (!has_slot(oracle, r)) {
         r->unborn = true;
-        if (horizon->known && horizon->slot.us >= r->slot.us)
+        if (!is_order && horizon->known && horizon->slot.us >= r->slot.us)
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: the slot %lld is lost", name, r->instance,
                          (long long)r->slot.us);
         return;
@@ -64,16 +65,17 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
     r->durable = 0;
 }
 
-void oracle_gone(struct oracle *oracle, const struct kept_horizon *horizons,
-                 struct kept_slot *slots, size_t slot_count, bool crashed)
+void oracle_gone(struct oracle *oracle, const struct kept_log *log, bool crashed)
 {
-    oracle->slots = slots;
-    oracle->slot_count = slot_count;
+    const struct kept_horizon *horizons = log->horizons;
+    oracle->slots = log->slots;
+    oracle->slot_count = log->slot_count;
     for (size_t i = 0; i < oracle->record_count; i++) {
         struct record *r = &oracle->records[i];
         if (!r->unborn)
             forget(oracle, r, &horizons[r->schedule], crashed);
     }
+    oracle_check_kept(oracle, log);
     for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
         struct watched_schedule *s = &oracle->schedules[i];
         s->in_ledger = horizons[i].known;
@@ -100,13 +102,13 @@ static const struct plan_of_schedule *plan_of(const struct oracle *oracle, int s
 
 /* Opened again by the present file; what is known of it stays. */
 static struct record *open_again(struct oracle *oracle, int schedule, int instance,
-                                 struct wall slot)
+                                 struct wall slot, enum ledger_kind kind)
 {
     const struct record *known = oracle_known(oracle, schedule, instance, slot);
     struct record was = {.kept = KEPT_NOTHING};
     if (known != NULL)
         was = *known;
-    oracle_open_record(oracle, schedule, instance, slot);
+    oracle_open_record(oracle, schedule, instance, slot, kind);
     struct record *r = oracle_known(oracle, schedule, instance, slot);
     r->kept = was.kept;
     r->kept_finished = was.kept_finished;
@@ -115,7 +117,8 @@ static struct record *open_again(struct oracle *oracle, int schedule, int instan
     r->kept_host = was.kept_host;
     r->kept_retries = was.kept_retries;
     r->kept_kind = was.kept_kind;
-    r->kind = was.kind;
+    r->ordered_at = was.ordered_at;
+    r->announced = was.announced;
     r->kept_result = was.kept_result;
     r->kept_started_at = was.kept_started_at;
     r->kept_ended_at = was.kept_ended_at;
@@ -131,9 +134,10 @@ static struct record *open_again(struct oracle *oracle, int schedule, int instan
 static void owe_doubt(struct oracle *oracle, struct record *r)
 {
     const struct plan_of_schedule *plan = plan_of(oracle, r->schedule);
-    bool is_there = plan->present && !plan->paused && plan->has[r->instance];
+    bool is_held = plan->paused && r->kind != LEDGER_KIND_OPERATOR;
+    bool is_there = plan->present && !is_held && plan->has[r->instance];
     if (is_there)
-        r = open_again(oracle, r->schedule, r->instance, r->slot);
+        r = open_again(oracle, r->schedule, r->instance, r->slot, r->kind);
     else
         oracle_list(oracle, &oracle->open, r);
     r->was_sent = r->resumed = true;
@@ -177,8 +181,8 @@ static void resume_member(struct oracle *oracle, const struct kept_slot *slot, i
     enum kept_state kept = r == NULL ? KEPT_NOTHING : r->kept;
     if (kept == KEPT_STARTED || kept == KEPT_ENDED)
         return;
-    if (is_there) {
-        open_again(oracle, slot->schedule, instance, slot->slot)->kind = slot->kind;
+    if (is_there && (kept != KEPT_NOTHING || !slot->named)) {
+        (void)open_again(oracle, slot->schedule, instance, slot->slot, slot->kind);
     } else if (kept == KEPT_AGAIN) {
         r->must_be_skipped = true;
         r->accepted = false;
@@ -193,12 +197,13 @@ static void resume_slot(struct oracle *oracle, struct kept_slot *kept)
     struct watched_schedule *s = &oracle->schedules[kept->schedule];
     struct wall now = clock_sample(oracle->clock).wall;
     bool lies_ahead = wall_diff_us(kept->slot, now) > AHEAD_US;
-    if (!lies_ahead && wall_before(s->horizon, kept->slot)) {
+    bool is_order = kept->kind == LEDGER_KIND_OPERATOR; /* the plan knows nothing of it */
+    if (!is_order && !lies_ahead && wall_before(s->horizon, kept->slot)) {
         s->horizon = kept->slot;
         if (plan->present)
             s->next = oracle_next_slot(s, s->horizon);
     }
-    kept->awaits_line = !plan->present || plan->paused;
+    kept->awaits_line = !plan->present || (plan->paused && !is_order);
     for (int i = 0; i < oracle->world->instance_count && !kept->awaits_line; i++)
         resume_member(oracle, kept, i, plan->has[i]);
 }

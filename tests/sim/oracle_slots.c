@@ -86,6 +86,8 @@ void oracle_configured(struct oracle *oracle, int generation, bool starts)
         bool changed = !s->in_ledger || returns || old == NULL || !same_rule(old, &plan->rule);
         s->active = plan->present;
         s->unsettled = plan->present && s->unsettled;
+        if (!plan->present && !oracle->world->durable)
+            s->paused_until = LEDGER_NO_PAUSE; /* nobody keeps it for one that is gone */
         if (!plan->present)
             continue;
         s->rule = plan->rule;
@@ -118,10 +120,12 @@ void oracle_switch(struct oracle *oracle)
 /* What the file says of a slot at this instant. */
 enum choice { CHOICE_RUN, CHOICE_MISS, CHOICE_PAUSED };
 
-static enum choice choose(const struct plan_of_schedule *plan, struct wall slot, struct wall now)
+static enum choice choose(const struct oracle *oracle, int schedule, struct wall slot,
+                          struct wall now)
 {
+    const struct plan_of_schedule *plan = plan_of(oracle, schedule);
     int64_t late = wall_diff_us(now, slot);
-    if (plan->paused)
+    if (oracle_is_paused(oracle, schedule, slot))
         return CHOICE_PAUSED;
     if (late <= GRACE_US)
         return CHOICE_RUN;
@@ -134,7 +138,6 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
     const char *name = world_schedule_name(index);
     struct watched_schedule *s = &oracle->schedules[index];
     struct wall now = clock_sample(oracle->clock).wall;
-    const struct plan_of_schedule *plan = plan_of(oracle, index);
     if ((oracle->reloading || oracle->settling) && slot.us == s->horizon.us)
         return; /* where a schedule begins */
     if (oracle_is_raise(oracle, index, slot) || oracle_goes_back(oracle, s, slot))
@@ -152,7 +155,7 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
     if (slot.us > now.us + AHEAD_US)
         oracle_break(oracle, RULE_POLICY, "%s: the slot %lld opens too early", name,
                      (long long)slot.us);
-    enum choice choice = choose(plan, slot, now);
+    enum choice choice = choose(oracle, index, slot, now);
     bool is_latest = oracle_next_slot(s, slot).us > now.us;
     if (choice == CHOICE_RUN && has_line && !is_latest)
         choice = CHOICE_MISS; /* slots between it and the latest are recorded */
@@ -160,9 +163,6 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
         oracle_break(oracle, RULE_POLICY, "%s: the slot %lld, %lld us late, was %s", name,
                      (long long)slot.us, (long long)wall_diff_us(now, slot),
                      has_line ? "not run" : "run");
-    if (s->told_any && s->told_paused != plan->paused)
-        oracle_break(oracle, RULE_POLICY, "%s: slots called %s", name,
-                     s->told_paused ? "skipped" : "missed");
     s->horizon = slot;
     s->told_any = false;
     s->next = oracle_next_slot(s, slot);
@@ -211,6 +211,15 @@ static const struct field *field_of(const struct event *event, const char *key)
     return NULL;
 }
 
+/* What lies in a pause is called skipped, and nothing else is. */
+static void check_paused(struct oracle *oracle, int schedule, struct wall slot, bool skipped)
+{
+    if (oracle_is_paused(oracle, schedule, slot) != skipped)
+        oracle_break(oracle, RULE_POLICY, "%s: the slot %lld is called %s",
+                     world_schedule_name(schedule), (long long)slot.us,
+                     skipped ? "skipped" : "missed");
+}
+
 /* A line for a whole slot, or for a row of them. */
 static void told_slots(struct oracle *oracle, const struct event *event, const char *name,
                        bool skipped)
@@ -227,14 +236,13 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
         oracle_break(oracle, RULE_ACCOUNT, "%s: a line for a slot out of order", name);
         return;
     }
-    if (s->told_any && s->told_paused != skipped)
-        oracle_break(oracle, RULE_ACCOUNT, "%s: lines that disagree", name);
     s->told_any = true;
-    s->told_paused = skipped;
     s->told_last = (struct wall){slot->number};
+    check_paused(oracle, index, s->told_last, skipped);
     if (before == NULL)
         return;
     struct wall last = wall_add_us((struct wall){before->number}, -1);
+    check_paused(oracle, index, last, skipped);
     int64_t count = rule_count(&s->rule, from, last);
     bool is_many = slots != NULL && slots->number >= MANY_SLOTS && count >= slots->number;
     if (slots == NULL || (slots->number != count && !is_many))

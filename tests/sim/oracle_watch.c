@@ -209,11 +209,15 @@ void oracle_told_overlap(struct oracle *oracle, struct record *record)
     int64_t since = record->opened_at - g->timeout_us * NS_PER_US;
     record->overlaps = true;
     bool has_reason = false;
-    for (size_t i = 0; i < oracle->watched.count; i++) {
-        const struct record *r = &oracle->records[oracle->watched.list[i]];
-        const struct task *task = task_of(oracle, r);
-        has_reason = has_reason || (is_before(r, record) && task != NULL && task->ends_at > since);
-    }
+    const struct places *lists[] = {&oracle->watched, &oracle->open}; /* some may await a line */
+    for (int i = 0; i < 2; i++)
+        for (size_t j = 0; j < lists[i]->count; j++) {
+            const struct record *r = &oracle->records[lists[i]->list[j]];
+            const struct task *task = task_of(oracle, r);
+            has_reason = has_reason
+                         || (is_before(r, record) && r->told_ledger == (int)LEDGER_SUBMITTED
+                             && task != NULL && task->ends_at > since);
+        }
     if (!record->forbids_overlap || !has_reason)
         oracle_break(oracle, RULE_POLICY, "%s %d: skipped for an overlap that is none",
                      world_schedule_name(record->schedule), record->instance);

@@ -107,6 +107,8 @@ static void init(struct sim *sim)
     };
     for (int i = 0; i < sim->world.act_count; i++)
         clock_push(&sim->clock, sim->world.acts[i].at, EVENT_SCRIPT, (uint64_t)i, 0);
+    for (int i = 0; i < sim->world.errand_count; i++)
+        clock_push(&sim->clock, sim->world.errands[i].at, EVENT_ERRAND, (uint64_t)i, 0);
 }
 
 /* The process is gone, drained or crashed: away for a while and back, or over. */
@@ -259,6 +261,9 @@ static bool take_events(struct sim *sim, int64_t until)
             break;
         case EVENT_OPERATOR:
             operator_acts(sim, (int)o.number);
+            break;
+        case EVENT_ERRAND:
+            errand_run(sim, &sim->world.errands[o.number]);
             break;
         case EVENT_TOLD:
             sim->teller.happens(sim->teller.context, o.number);

@@ -49,6 +49,13 @@ static const struct bed beds[] = {
     {PLANT_FORGET_FAILS, "a start forgets failed tasks", {RULE_POLICY, RULE_ACCOUNT}},
     {PLANT_REFUSED_KEYS, "goes on with refused keys", {RULE_DEAD}},
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
+    {PLANT_UNKEPT_ORDER, "takes an unrecorded order", {RULE_ACCOUNT}},
+    {PLANT_UNSTARTED, "an order leaves unrecorded", {RULE_ORDER}},
+    {PLANT_DROP_ORDERED, "a start drops who was ordered", {RULE_LIVE, RULE_ACCOUNT}},
+    {PLANT_SAME_TAG, "an order has another's tag", {RULE_IDENTITY}},
+    {PLANT_FORGET_PAUSE, "a start forgets a pause", {RULE_POLICY}},
+    {PLANT_ENDLESS_PAUSE, "a pause never ends", {RULE_POLICY}},
+    {PLANT_RESUME_LOSES, "resumed, the next slot is lost", {RULE_POLICY}},
 };
 
 /* ---- the wraps ---- */
@@ -252,6 +259,9 @@ int __wrap_open_slot_tell(const struct open_slot *open, const struct ledger *led
 int __wrap_open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
                           enum ledger_entry_kind kind, struct wall now)
 {
+    if (planted == PLANT_UNKEPT_ORDER && open->kind == LEDGER_KIND_OPERATOR
+        && kind == LEDGER_STARTED)
+        return 0;
     int r = __real_open_slot_tell(open, ledger, kind, now);
     return planted == PLANT_UNKEPT_SLOT ? 0 : r;
 }
@@ -266,6 +276,30 @@ enum sanity_change __wrap_sanity_judge(struct sanity *sanity, struct now now, st
     if (planted == PLANT_BELIEVE)
         newest = (struct wall){INT64_MIN};
     return __real_sanity_judge(sanity, now, newest, jumped);
+}
+
+int __real_tag_make(struct digest *digest, const char *schedule, const char *instance,
+                    struct wall slot, char ret[TAG_MAX]);
+int __wrap_tag_make(struct digest *digest, const char *schedule, const char *instance,
+                    struct wall slot, char ret[TAG_MAX]);
+int __wrap_tag_make(struct digest *digest, const char *schedule, const char *instance,
+                    struct wall slot, char ret[TAG_MAX])
+{
+    if (planted == PLANT_SAME_TAG)
+        slot = wall_from_seconds(wall_seconds(slot));
+    return __real_tag_make(digest, schedule, instance, slot, ret);
+}
+
+void __real_plan_pause(struct plan *plan, uint32_t schedule, struct wall until);
+void __wrap_plan_pause(struct plan *plan, uint32_t schedule, struct wall until);
+void __wrap_plan_pause(struct plan *plan, uint32_t schedule, struct wall until)
+{
+    bool resumes = until.us == LEDGER_NO_PAUSE.us;
+    if (planted == PLANT_ENDLESS_PAUSE && !resumes)
+        until = WALL_NEVER;
+    if (planted == PLANT_RESUME_LOSES && resumes)
+        until = wall_add_us(plan_next_slot_of(plan, schedule), 1);
+    __real_plan_pause(plan, schedule, until);
 }
 
 /* ---- the beds ---- */

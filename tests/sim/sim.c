@@ -37,6 +37,9 @@ struct figures {
     uint64_t sent;
     uint64_t asked;
     uint64_t accepted;
+    uint64_t orders;
+    uint64_t ordered;
+    uint64_t pauses;
     uint64_t turns;
     double worst_drain;
     int64_t worst_late;
@@ -60,6 +63,9 @@ static uint64_t run_seed(const struct options *options, uint64_t seed, struct fi
     figures->sent += o->sent;
     figures->asked += o->asked;
     figures->accepted += o->accepted;
+    figures->orders += o->orders;
+    figures->ordered += o->ordered;
+    figures->pauses += o->pauses;
     figures->turns += o->turns;
     if (o->worst_late > figures->worst_late)
         figures->worst_late = o->worst_late;
@@ -109,9 +115,10 @@ static void print(const struct figures *f)
 {
     (void)printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " slots, %" PRIu64
                  " requests, %" PRIu64 " questions, %" PRIu64 " accepted, %" PRIu64
+                 " orders of %" PRIu64 " runs, %" PRIu64 " pauses and their ends, %" PRIu64
                  " turns; slowest drain %.1f permille, latest send %.3f ms\n",
-                 f->seeds, f->failed, f->slots, f->sent, f->asked, f->accepted, f->turns,
-                 f->worst_drain, (double)f->worst_late / 1e6);
+                 f->seeds, f->failed, f->slots, f->sent, f->asked, f->accepted, f->orders,
+                 f->ordered, f->pauses, f->turns, f->worst_drain, (double)f->worst_late / 1e6);
 }
 
 static bool read_range(const char *text, struct options *options)

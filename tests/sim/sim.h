@@ -43,6 +43,13 @@ enum plant {
     PLANT_FORGET_FAILS,    /* a start does not know how many tasks failed */
     PLANT_REFUSED_KEYS,    /* nobody minds that the keys are refused */
     PLANT_UNKEPT_SLOT,     /* a slot that the ledger refused is opened all the same */
+    PLANT_UNKEPT_ORDER,    /* an order is not told to the ledger */
+    PLANT_UNSTARTED,       /* an order's requests leave before their entries are durable */
+    PLANT_DROP_ORDERED,    /* a start forgets who of an order has yet to begin */
+    PLANT_SAME_TAG,        /* orders have the tags of their second */
+    PLANT_FORGET_PAUSE,    /* a start forgets what is paused */
+    PLANT_ENDLESS_PAUSE,   /* a pause has no end */
+    PLANT_RESUME_LOSES,    /* the slot after the end of a pause is skipped */
 };
 
 struct pending_record {
@@ -55,6 +62,7 @@ enum line_kind {
     LINE_ENDED,
     LINE_FINISHED,
     LINE_HORIZON,
+    LINE_PAUSE,
     LINE_VOID, /* a STARTED that failed and left nothing */
 };
 
@@ -73,6 +81,7 @@ struct ledger_line {
     struct wall at;
     uint64_t ticket; /* to be answered; 0: nobody waits */
     struct kept_horizon horizon;
+    struct wall until; /* of a pause */
 };
 
 #define RULES_KEPT_MAX 64
@@ -80,6 +89,7 @@ struct ledger_line {
 struct ledger_twin {
     struct dice dice;
     struct kept_horizon horizons[WORLD_SCHEDULES_MAX];
+    struct wall pauses[WORLD_SCHEDULES_MAX]; /* of a durable one, as a start finds them */
     char rules[RULES_KEPT_MAX][SCHEDULE_RULE_MAX];
     int rule_count;
     struct ledger_line *log; /* of a durable one, in order */
@@ -142,6 +152,8 @@ size_t ledger_keep_pending(struct sim *sim, uint64_t ticket, const struct record
 
 /* ledger_log.c: the durable form. */
 int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct record *record);
+int ledger_log_set_pause(void *context, const char *schedule, struct wall until);
+int ledger_log_pauses(void *context, ledger_pause_fn each, void *each_context);
 void ledger_log_horizon(struct sim *sim, int schedule, const struct kept_horizon *horizon);
 void ledger_committed(struct sim *sim, uint64_t life, int outcome);
 int ledger_log_recorded(void *context, const char *schedule, struct wall after,
@@ -151,6 +163,9 @@ int ledger_log_scan(void *context, const char *schedule, struct wall slot, ledge
                     void *each_context);
 int ledger_log_unfinished(void *context, ledger_row_fn each, void *each_context);
 void ledger_finish(struct ledger_twin *ledger);
+
+/* errands.c: what an operator asks of the daemon. */
+void errand_run(struct sim *sim, const struct errand *errand);
 
 /* owner.c: runs one seed to its end. */
 void sim_run(struct sim *sim, uint64_t seed, bool big);

@@ -15,6 +15,9 @@
  *   at INSTANT console N DURATION [TEXT]
  *                                    somebody backs instance N up, TEXT is his remark
  *   at INSTANT ledger full|has-room
+ *   at INSTANT order NAME [N...]     an operator orders a run of them, or of all
+ *   at INSTANT pause NAME [DURATION] and pauses a schedule, for so long
+ *   at INSTANT resume NAME
  *   at INSTANT crash|restart|suspend|set DURATION
  *
  *   run NAME N SLOT BACKUPS EVENT... how many backups the cloud has of that run at the end, and its
@@ -22,8 +25,9 @@
  *                                    says that it comes several times in a row
  *   end INSTANT
  *
- * NAME is one of the simulation's: alpha, beta, gamma. N is crs-simN. What is not named by a "run"
- * must not happen.
+ * NAME is one of the simulation's: alpha, beta, gamma. N is crs-simN, -1 the slot as a whole. The
+ * slot of an order is its instant, and a microsecond after it where that is a whole second. What is
+ * not named by a "run" must not happen.
  */
 #include "base/civil.h"
 #include "base/text.h"
@@ -322,6 +326,21 @@ static void cloud_becomes(struct story *story, const struct line *line)
         refuse("what is the cloud?");
 }
 
+static struct errand errand_of(const struct line *line)
+{
+    const char *word = line->words[2];
+    struct errand errand = {.kind = strcmp(word, "order") == 0   ? ERRAND_RUN
+                                    : strcmp(word, "pause") == 0 ? ERRAND_PAUSE
+                                                                 : ERRAND_RESUME,
+                            .schedule = schedule_of(line->words[3])};
+    if (errand.kind == ERRAND_PAUSE && line->count > 4)
+        errand.for_us = duration_of(line->words[4]);
+    for (int i = 4; errand.kind == ERRAND_RUN && i < line->count; i++)
+        errand.names[errand.name_count++] =
+            (struct errand_name){errand.schedule, (int)strtol(line->words[i], NULL, 10)};
+    return errand;
+}
+
 static void happens(void *context, uint64_t index)
 {
     struct story *story = context;
@@ -343,6 +362,10 @@ static void happens(void *context, uint64_t index)
                     duration_of(line->words[4]));
     } else if (strcmp(word, "ledger") == 0) {
         f->ledger_refuses = strcmp(line->words[3], "full") == 0 ? 1000 : 0;
+    } else if (strcmp(word, "order") == 0 || strcmp(word, "pause") == 0
+               || strcmp(word, "resume") == 0) {
+        const struct errand errand = errand_of(line);
+        errand_run(sim, &errand);
     } else {
         refuse("what happens?");
     }

@@ -446,6 +446,7 @@ void world_make(struct world *world, uint64_t seed, bool big)
         change_generation(world, &dice, &world->generations[i], seconds + quiet, most);
     }
     world_make_tasks(world);
+    world_make_errands(world, big);
 }
 
 const char *world_kind_name(enum world_kind kind)

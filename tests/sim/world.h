@@ -20,6 +20,8 @@
 #define WORLD_GENERATIONS_MAX 5
 #define WORLD_ACTS_MAX 48
 #define WORLD_OUTAGES_MAX 4
+#define WORLD_ERRANDS_MAX 64
+#define ERRAND_NAMES_MAX 10
 
 /* What the API is asked. */
 enum cloud_action {
@@ -110,6 +112,27 @@ struct act {
     bool no_turn; /* the next act comes before the engine has had a turn */
 };
 
+/* What an operator asks of the daemon. */
+enum errand_kind {
+    ERRAND_RUN,
+    ERRAND_PAUSE,
+    ERRAND_RESUME,
+};
+
+struct errand_name {
+    int schedule;
+    int instance; /* may not be there */
+};
+
+struct errand {
+    int64_t at; /* true time, ns */
+    enum errand_kind kind;
+    int schedule;
+    struct errand_name names[ERRAND_NAMES_MAX]; /* to be run; some stand there twice */
+    int name_count;                             /* 0: all of the schedule */
+    int64_t for_us;                             /* to be paused; 0: without an end */
+};
+
 /* A host that is dead: none of its requests is answered by the API. */
 enum outage_kind {
     OUTAGE_REFUSED,  /* no connection: at once */
@@ -142,6 +165,8 @@ struct world {
     struct faults faults;
     struct act acts[WORLD_ACTS_MAX];
     int act_count;
+    struct errand errands[WORLD_ERRANDS_MAX];
+    int errand_count;
     struct outage outages[WORLD_OUTAGES_MAX];
     int outage_count;
     bool keys_may_change; /* else they are those of the environment */
@@ -153,6 +178,9 @@ void world_make(struct world *world, uint64_t seed, bool big);
 
 /* world_tasks.c: the last part of it. */
 void world_make_tasks(struct world *world);
+
+/* world_errands.c: what operators ask; nothing else of the world follows from it. */
+void world_make_errands(struct world *world, bool big);
 
 /* NULL where the host lives. */
 const struct outage *world_outage(const struct world *world, int host, int64_t at);
