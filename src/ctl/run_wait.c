@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "ctl/answer.h"
 #include "ctl/screen.h"
+#include "ctl/table.h"
 #include "ctl/when.h"
 #include "ports/clock_system.h"
 
@@ -15,7 +16,7 @@
 #include <string.h>
 
 #define BAR_MAX 40
-#define BAR_BESIDE 50   /* columns of the text beside the bar */
+#define BAR_BESIDE 60   /* columns of the text beside the bar */
 #define QUIET_ANSWERS 4 /* nothing under way, so often in a row: the rest will not come */
 
 struct progress {
@@ -70,12 +71,15 @@ static void draw(const struct progress *progress)
         (void)fprintf(stderr, "%s] ", screen_end(&progress->screen, look));
     }
     int64_t us = mono_diff_ns(clock_mono(), progress->begun) / NS_PER_US;
+    int64_t waiting = progress->wait->accepted - progress->ended - progress->running;
     (void)fprintf(stderr, "%lld/%lld done", (long long)progress->ended,
                   (long long)progress->wait->accepted);
     if (progress->bad > 0)
         (void)fprintf(stderr, ", %lld failed", (long long)progress->bad);
     if (progress->running > 0)
         (void)fprintf(stderr, ", %lld running", (long long)progress->running);
+    if (waiting > 0)
+        (void)fprintf(stderr, ", %lld waiting", (long long)waiting);
     (void)fprintf(stderr, ", %s", when_span(us, span));
     (void)fflush(stderr);
 }
@@ -108,6 +112,13 @@ static int ask(struct progress *progress, struct json *ret_end, char **ret_print
 
 static void print_failures(struct json_value end)
 {
+    static const struct table_column columns[] = {
+        {.head = "INSTANCE"},
+        {.head = "RESULT"},
+        {.head = "REASON", .cut = true, .below = true},
+    };
+    const struct screen screen = screen_of(stdout);
+    struct table *table = table_create(columns, sizeof columns / sizeof columns[0], &screen);
     struct json_value failures = answer_member(end, "failures");
     struct json_value row = {NULL, NULL};
     while (failures.item != NULL && json_next(failures, &row)) {
@@ -115,13 +126,19 @@ static void print_failures(struct json_value end)
         char outcome[32];
         char code[128];
         char text[512];
+        char reason[sizeof code + sizeof text + 2];
         (void)answer_text(row, "instance", instance, sizeof instance);
         (void)answer_text(row, "outcome", outcome, sizeof outcome);
         bool has_code = answer_text(row, "code", code, sizeof code) && code[0] != '\0';
         bool has_text = answer_text(row, "text", text, sizeof text) && text[0] != '\0';
-        (void)printf("%s\t%s\t%s%s%s\n", instance, outcome, code, has_code && has_text ? ": " : "",
-                     text);
+        (void)snprintf(reason, sizeof reason, "%s%s%s", code, has_code && has_text ? ": " : "",
+                       text);
+        table_put(table, LOOK_PLAIN, instance);
+        table_put(table, screen_look_of_outcome(outcome), outcome);
+        table_put(table, LOOK_PLAIN, reason);
     }
+    table_print(table, SIZE_MAX);
+    table_destroy(table);
 }
 
 static int conclude(const struct progress *progress, struct json_value end, const char *printed)

@@ -1,6 +1,8 @@
 /* See screen.h. NO_COLOR counts where it is set and not empty (no-color.org). */
 #include "ctl/screen.h"
 
+#include "ctl/columns.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -56,4 +58,29 @@ enum screen_look screen_look_of_outcome(const char *outcome)
         if (strcmp(outcome, known[i].outcome) == 0)
             return known[i].look;
     return LOOK_PLAIN;
+}
+
+/* The bytes of the first line: up to a blank, or the whole first word where that is too long. */
+static size_t line_of(const char *text, int room)
+{
+    size_t used;
+    size_t bytes = columns_fit(text, room > 0 ? (size_t)room : 0, &used);
+    if (text[bytes] == '\0')
+        return bytes;
+    size_t end = bytes;
+    while (end > 0 && text[end] != ' ')
+        end--;
+    return end > 0 ? end : bytes + strcspn(text + bytes, " ");
+}
+
+void screen_wrap(const struct screen *screen, int first, int rest, const char *text)
+{
+    int indent = first;
+    do {
+        size_t bytes = screen->terminal ? line_of(text, screen->width - indent) : strlen(text);
+        (void)printf("%*s%.*s\n", indent, "", (int)bytes, text);
+        text += bytes;
+        text += strspn(text, " ");
+        indent = rest;
+    } while (*text != '\0');
 }

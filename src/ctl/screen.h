@@ -32,5 +32,11 @@ const char *screen_end(const struct screen *screen, enum screen_look look);
 
 struct screen screen_of(FILE *stream);
 
+/*
+ * A text on lines of its own on stdout: `first` blanks before its first line, `rest` before those
+ * that a terminal needs more; broken between words. For a program it is one line.
+ */
+void screen_wrap(const struct screen *screen, int first, int rest, const char *text);
+
 /* Of a run's outcome: "succeeded", "failed", ... */
 enum screen_look screen_look_of_outcome(const char *outcome);

@@ -11,7 +11,9 @@
 #include <string.h>
 
 #define GAP 2
-#define CUT_LEAST 32 /* a column that is cut keeps so much, if others can go instead */
+#define CUT_LEAST 32   /* a column that is cut keeps so much, if others can go instead */
+#define BELOW_LEAST 48 /* with less, one that can stands below its row */
+#define BELOW_INDENT 2
 
 struct table {
     const struct table_column *columns;
@@ -105,11 +107,13 @@ static size_t find_dispensable(const struct table *table, const size_t widths[TA
     return found;
 }
 
-/* How wide each column is drawn; 0: not at all. */
-static void lay_out(const struct table *table, size_t ret[TABLE_COLUMNS_MAX])
+/* How wide each column is drawn; 0: not at all. Without `below`, the column of that number. */
+static void spread(const struct table *table, size_t below, size_t ret[TABLE_COLUMNS_MAX])
 {
     size_t room = (size_t)table->screen.width;
     memcpy(ret, table->widths, sizeof table->widths);
+    if (below < table->count)
+        ret[below] = 0;
     while (least_width(table, ret) > room) {
         size_t i = find_dispensable(table, ret);
         if (i == table->count)
@@ -123,6 +127,19 @@ static void lay_out(const struct table *table, size_t ret[TABLE_COLUMNS_MAX])
     for (size_t i = 0; i < table->count; i++)
         if (table->columns[i].cut && others + ret[i] > room)
             ret[i] = others < room ? room - others : 1;
+}
+
+/* Returns the column that stands below its row; table->count: none. */
+static size_t lay_out(const struct table *table, size_t ret[TABLE_COLUMNS_MAX])
+{
+    spread(table, table->count, ret);
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->columns[i].below && ret[i] < table->widths[i] && ret[i] < BELOW_LEAST) {
+            spread(table, i, ret);
+            return i;
+        }
+    }
+    return table->count;
 }
 
 /* One cell, and behind all but the last the gap. */
@@ -146,29 +163,61 @@ static void print_cell(const struct table *table, size_t column, size_t width, b
         (void)printf("%*s", (int)((table->columns[column].right ? 0 : blanks) + GAP), "");
 }
 
+static size_t last_column(const struct table *table, const size_t widths[TABLE_COLUMNS_MAX])
+{
+    size_t last = table->count;
+    for (size_t i = 0; i < table->count; i++)
+        if (widths[i] > 0)
+            last = i;
+    return last;
+}
+
+static void print_below(const struct table *table, size_t column, const char *cell)
+{
+    int room = table->screen.width - BELOW_INDENT;
+    size_t width = columns_of(cell + 1);
+    if (width == 0)
+        return;
+    if (room < (int)width)
+        width = room > 1 ? (size_t)room : 1;
+    (void)printf("%*s", BELOW_INDENT, "");
+    print_cell(table, column, width, true, (enum screen_look)cell[0], cell + 1);
+    (void)printf("\n");
+}
+
+/* Returns the first cell of the next row. */
+static const char *print_row(const struct table *table, const size_t widths[TABLE_COLUMNS_MAX],
+                             size_t below, const char *cell)
+{
+    const char *cell_below = NULL;
+    size_t last = last_column(table, widths);
+    for (size_t i = 0; i < table->count; i++) {
+        if (widths[i] > 0)
+            print_cell(table, i, widths[i], i == last, (enum screen_look)cell[0], cell + 1);
+        if (i == below)
+            cell_below = cell;
+        cell += strlen(cell + 1) + 2;
+    }
+    (void)printf("\n");
+    if (cell_below != NULL)
+        print_below(table, below, cell_below);
+    return cell;
+}
+
 void table_print(const struct table *table, size_t most)
 {
     size_t widths[TABLE_COLUMNS_MAX];
     if (!table->screen.terminal || table->rows == 0)
         return;
-    lay_out(table, widths);
-    size_t last = table->count;
-    for (size_t i = 0; i < table->count; i++)
-        if (widths[i] > 0)
-            last = i;
+    size_t below = lay_out(table, widths);
+    size_t last = last_column(table, widths);
     for (size_t i = 0; i < table->count; i++)
         if (widths[i] > 0)
             print_cell(table, i, widths[i], i == last, LOOK_HEAD, table->columns[i].head);
     (void)printf("\n");
     const char *cell = table->cells;
-    for (size_t row = 0; row < table->rows && row < most; row++) {
-        for (size_t i = 0; i < table->count; i++) {
-            if (widths[i] > 0)
-                print_cell(table, i, widths[i], i == last, (enum screen_look)cell[0], cell + 1);
-            cell += strlen(cell + 1) + 2;
-        }
-        (void)printf("\n");
-    }
+    for (size_t row = 0; row < table->rows && row < most; row++)
+        cell = print_row(table, widths, below, cell);
 }
 
 void table_destroy(struct table *table)

@@ -14,6 +14,7 @@ struct table_column {
     const char *head;
     bool right;      /* to the right edge */
     bool cut;        /* shortened where the terminal is too narrow; one of a table's columns */
+    bool below;      /* the same column: with too little room it has a line of its own */
     int dispensable; /* 0: always shown; where there is no room the highest goes first */
 };
 

@@ -271,14 +271,15 @@ const struct verb verb_check = {
     .name = "check",
     .arguments = "[--json] [-c FILE] [--from TIME] [--hours N]",
     .summary = "whether a configuration is valid, and what it would do",
-    .help = "Reads FILE (" CONFIG_PATH ") as the daemon would. Every error is one\n"
-            "line, FILE:LINE:COLUMN: what is wrong; what would be right. Needs no daemon and\n"
-            "touches no network.\n"
+    .help = "Reads FILE (" CONFIG_PATH ") as the daemon would. Every error is\n"
+            "one line, FILE:LINE:COLUMN: what is wrong; what would be right. Needs no daemon\n"
+            "and touches no network.\n"
             "\n"
             "Of a valid file: the next slot of each schedule, and for each host how many\n"
             "requests are due in which minute, how long its rate limit needs to let them\n"
-            "through, and a warning where some would wait longer than start_within. A terminal\n"
-            "gets a chart of it as well; --json is described in docs/crsbackupctl-json.md.\n"
+            "through, and a warning where some would wait longer than start_within. A\n"
+            "terminal gets a chart of it as well; --json is described in\n"
+            "docs/crsbackupctl-json.md.\n"
             "\n"
             "  --from TIME  instead of now, such as 2026-11-23T19:00:00Z\n"
             "  --hours N    how far the load is computed, 1 to 168; 24 where absent\n"

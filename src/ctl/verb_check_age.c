@@ -160,16 +160,16 @@ const struct verb verb_check_age = {
     .name = "check-age",
     .arguments = "[--max AGE] [--schedule NAME] [--instance ID]...",
     .summary = "whether every newest good backup is young enough, for Nagios",
-    .help =
-        "Prints one line in the form of the monitoring plug-ins. Without --max an age is too\n"
-        "great where it is beyond the longest gap of the schedule, with its spread and\n"
-        "start_within and an hour for the backup itself. Paused schedules are left out.\n"
-        "\n"
-        "  --max AGE           such as 26h\n"
-        "  --schedule NAME     of this schedule alone\n"
-        "  --instance ID       of this instance alone; may come again\n" DIALOGUE_HELP "\n"
-        "Exit: 0 OK; 1 WARNING, an instance has no good backup yet, and has not been known for\n"
-        "long; 2 CRITICAL, one is too old; 3 UNKNOWN, no daemon answers, wrong usage, and\n"
-        "whatever else.\n",
+    .help = "Prints one line in the form of the monitoring plug-ins. Without --max an age is\n"
+            "too great where it is beyond the longest gap of the schedule, with its spread\n"
+            "and start_within and an hour for the backup itself. Paused schedules are left\n"
+            "out.\n"
+            "\n"
+            "  --max AGE           such as 26h\n"
+            "  --schedule NAME     of this schedule alone\n"
+            "  --instance ID       of this instance alone; may come again\n" DIALOGUE_HELP "\n"
+            "Exit: 0 OK; 1 WARNING, an instance has no good backup yet, and has not been\n"
+            "known for long; 2 CRITICAL, one is too old; 3 UNKNOWN, no daemon answers, wrong\n"
+            "usage, and whatever else.\n",
     .run = run,
 };

@@ -1,9 +1,12 @@
 /* explain CODE: what a code means here, what the daemon does on it, what a person can do. */
 #include "base/reply.h"
 #include "ctl/ctl.h"
+#include "ctl/screen.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define PART_MAX 1024 /* of the table's texts, with their name */
 
 static bool is_code(const char *string)
 {
@@ -25,9 +28,17 @@ static void print_json(const char *code, const char *class_name,
     (void)printf("}\n");
 }
 
+static void print_part(const struct screen *screen, const char *name, const char *part)
+{
+    char text[PART_MAX];
+    (void)snprintf(text, sizeof text, "%s: %s", name, part);
+    screen_wrap(screen, 0, 2, text);
+}
+
 static void print_text(const char *code, const char *class_name,
                        const struct reply_explanation *explanation)
 {
+    const struct screen screen = screen_of(stdout);
     (void)printf("code: %s\nclass: %s\n", code, class_name);
     if (!explanation->known) {
         const char *nearest = reply_nearest_code(code);
@@ -35,8 +46,9 @@ static void print_text(const char *code, const char *class_name,
             "note: not in the table, so judged by its first part where that is known%s%s\n",
             nearest != NULL ? "; the nearest known one is " : "", nearest != NULL ? nearest : "");
     }
-    (void)printf("meaning: %s\ndaemon: %s\nyou: %s\n", explanation->meaning, explanation->daemon,
-                 explanation->person);
+    print_part(&screen, "meaning", explanation->meaning);
+    print_part(&screen, "daemon", explanation->daemon);
+    print_part(&screen, "you", explanation->person);
 }
 
 static int explain(struct ctl *ctl, int argc, char **argv)
@@ -64,7 +76,7 @@ static int explain(struct ctl *ctl, int argc, char **argv)
 const struct verb verb_explain = {
     .name = "explain",
     .arguments = "[--json] CODE",
-    .summary = "what an error code means, what the daemon does on it, what you can do",
+    .summary = "what an error code means, what the daemon does, what you can do",
     .help = "CODE is one that the log shows after code=, such as RequestLimitExceeded,\n"
             "ResourceUnavailable.InstanceLockedError, HTTP.502 or Client.Lost.\n"
             "\n"

@@ -137,7 +137,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
         {.head = "RESULT"},
         {.head = "ATTEMPTS", .right = true, .dispensable = 2},
         {.head = "TASK", .right = true, .dispensable = 1},
-        {.head = "REASON", .cut = true},
+        {.head = "REASON", .cut = true, .below = true},
     };
     struct history history = {.schedule = NULL};
     const struct ctl_option options[] = {
@@ -164,20 +164,19 @@ static int run(struct ctl *ctl, int argc, char **argv)
 
 const struct verb verb_history = {
     .name = "history",
-    .arguments = "[--instance ID]... [--schedule NAME] [--since TIME] [--failed]",
+    .arguments = "[--failed] [--since TIME] [OPTION...]",
     .summary = "what became of each run, the newest first",
-    .help =
-        "Outcomes: open, submitted, succeeded; failed, missed, skipped, unknown, stuck. Without\n"
-        "a terminal the fields are separated by tabs: slot, schedule, instance, kind, outcome,\n"
-        "attempts, task, reason.\n"
-        "\n"
-        "  --instance ID       of this instance alone; may come again\n"
-        "  --schedule NAME     of this schedule alone\n"
-        "  --since TIME        slots from then on: a duration back from now, such as 1d or 6h,\n"
-        "                      or an instant, such as 2026-11-23T19:00:00Z\n"
-        "  --until TIME        slots before then\n"
-        "  --failed            only what did not end as a good backup: failed, missed,\n"
-        "                      skipped, unknown, stuck\n"
-        "  --limit N           1 to 100000 runs; 1000 where absent\n" DIALOGUE_HELP,
+    .help = "Outcomes: open, submitted, succeeded; failed, missed, skipped, unknown, stuck.\n"
+            "Without a terminal the fields are separated by tabs: slot, schedule, instance,\n"
+            "kind, outcome, attempts, task, reason.\n"
+            "\n"
+            "  --instance ID       of this instance alone; may come again\n"
+            "  --schedule NAME     of this schedule alone\n"
+            "  --since TIME        slots from then on: a duration back from now, such as 1d\n"
+            "                      or 6h, or an instant, such as 2026-11-23T19:00:00Z\n"
+            "  --until TIME        slots before then\n"
+            "  --failed            only what did not end as a good backup: failed, missed,\n"
+            "                      skipped, unknown, stuck\n"
+            "  --limit N           1 to 100000 runs; 1000 where absent\n" DIALOGUE_HELP,
     .run = run,
 };

@@ -116,12 +116,11 @@ const struct verb verb_list = {
     .name = "list",
     .arguments = "[--schedule NAME] [--instance ID]...",
     .summary = "the instances: state, next slot, last result, newest good backup",
-    .help =
-        "A row for each instance of each schedule. Without a terminal the fields are separated\n"
-        "by tabs: instance, schedule, region, state, next slot, last outcome, newest good\n"
-        "backup, and 'overdue' where that is too old.\n"
-        "\n"
-        "  --schedule NAME     of this schedule alone\n"
-        "  --instance ID       of this instance alone; may come again\n" DIALOGUE_HELP,
+    .help = "A row for each instance of each schedule. Without a terminal the fields are\n"
+            "separated by tabs: instance, schedule, region, state, next slot, last outcome,\n"
+            "newest good backup, and 'overdue' where that is too old.\n"
+            "\n"
+            "  --schedule NAME     of this schedule alone\n"
+            "  --instance ID       of this instance alone; may come again\n" DIALOGUE_HELP,
     .run = run,
 };

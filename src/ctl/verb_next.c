@@ -339,24 +339,23 @@ static int next(struct ctl *ctl, int argc, char **argv)
 
 const struct verb verb_next = {
     .name = "next",
-    .arguments = "[--json] [--from TIME] [--count N] {--cron EXPR [--timezone ZONE] | "
-                 "[-c FILE] [SCHEDULE]}",
     .summary = "the coming slots of an expression or of a file's schedules",
-    .help =
-        "Prints the slots strictly after TIME (default: now), one a line, as the zone's clock\n"
-        "shows them. Without --cron, the slots of one SCHEDULE of FILE, or of all that are\n"
-        "not paused, each with its schedule's name; FILE is " CONFIG_PATH "\n"
-        "where none is given.\n"
-        "\n"
-        "On a terminal, a slot that a clock change moved says so, and the first and last\n"
-        "instance of a spread are told; with --json, always (docs/crsbackupctl-json.md).\n"
-        "\n"
-        "  --cron EXPR      five fields or a macro, such as '0 3 * * *' or @daily\n"
-        "  --timezone ZONE  such as Asia/Shanghai; UTC where absent\n"
-        "  --from TIME      such as 2026-11-23T19:00:00Z, 2026-11-24T03:00+08:00 or @1795460400\n"
-        "  --count N        1 to 1000000; 5 where absent\n"
-        "\n"
-        "Exit: 0 also where no slot comes, which stderr tells; 65 an invalid expression, zone,\n"
-        "time or file.\n",
+    .arguments = "{--cron EXPR | [-c FILE] [SCHEDULE]} [OPTION...]",
+    .help = "Prints the slots strictly after TIME (default: now), one a line, as the zone's\n"
+            "clock shows them. Without --cron, the slots of one SCHEDULE of FILE, or of all\n"
+            "that are not paused, each with its schedule's name; FILE is\n" CONFIG_PATH
+            " where none is given.\n"
+            "\n"
+            "On a terminal, a slot that a clock change moved says so, and the first and last\n"
+            "instance of a spread are told; with --json, always (docs/crsbackupctl-json.md).\n"
+            "\n"
+            "  --cron EXPR      five fields or a macro, such as '0 3 * * *' or @daily\n"
+            "  --timezone ZONE  such as Asia/Shanghai; UTC where absent\n"
+            "  --from TIME      such as 2026-11-23T19:00:00Z, 2026-11-24T03:00+08:00 or\n"
+            "                   @1795460400\n"
+            "  --count N        1 to 1000000; 5 where absent\n"
+            "\n"
+            "Exit: 0 also where no slot comes, which stderr tells; 65 an invalid expression,\n"
+            "zone, time or file.\n",
     .run = next,
 };

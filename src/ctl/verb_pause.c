@@ -27,7 +27,7 @@ static void print(struct json_value end)
     struct wall until;
     (void)answer_text(end, "schedule", name, sizeof name);
     if (!answer_flag(end, "paused"))
-        (void)printf("%s is not paused\n", name);
+        (void)printf("%s is resumed\n", name);
     else if (answer_instant(end, "until", &until))
         (void)printf("%s is paused until %s\n", name, when_short(until, at));
     else
@@ -83,12 +83,12 @@ const struct verb verb_pause = {
     .name = "pause",
     .arguments = "SCHEDULE [--until TIME]",
     .summary = "let a schedule rest, over restarts too",
-    .help =
-        "Its slots are skipped, and none of them is caught up later. What is under way goes on.\n"
-        "\n"
-        "  --until TIME        a duration from now, such as 6h, or an instant, such as\n"
-        "                      2026-11-24T06:00:00+08:00; until it is resumed where "
-        "absent\n" DIALOGUE_HELP,
+    .help = "Its slots are skipped, and none of them is caught up later. What is under way\n"
+            "goes on.\n"
+            "\n"
+            "  --until TIME        a duration from now, such as 6h, or an instant, such as\n"
+            "                      2026-11-24T06:00:00+08:00; until it is resumed where\n"
+            "                      absent\n" DIALOGUE_HELP,
     .run = run_pause,
 };
 

@@ -26,9 +26,8 @@ const struct verb verb_reload = {
     .name = "reload",
     .arguments = "[--socket PATH | -c FILE]",
     .summary = "let the daemon read its file again",
-    .help =
-        "Exit 0 once the new file is in force; 1 where it is refused: the old one goes on, and\n"
-        "crsbackupctl check tells all that is wrong.\n"
-        "\n" DIALOGUE_HELP,
+    .help = "Exit 0 once the new file is in force; 1 where it is refused: the old one goes\n"
+            "on, and crsbackupctl check tells all that is wrong.\n"
+            "\n" DIALOGUE_HELP,
     .run = run,
 };

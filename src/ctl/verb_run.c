@@ -117,14 +117,14 @@ const struct verb verb_run = {
     .name = "run",
     .arguments = "[--schedule NAME] [--instance ID]... [--wait]",
     .summary = "back up now, by the same limits and rules as a slot",
-    .help =
-        "All instances of a schedule, or those named; an instance that is in several schedules\n"
-        "needs --schedule too. The daemon goes on also when this command is ended.\n"
-        "\n"
-        "  --schedule NAME     its instances, or the schedule of those named\n"
-        "  --instance ID       this instance; may come again\n"
-        "  --wait              until every backup has ended; with --json the answer is\n"
-        "                      {\"order\":{...},\"result\":{...}}\n" DIALOGUE_HELP "\n"
-        "Exit: 0 accepted, or with --wait: all succeeded; 1 one was refused or failed.\n",
+    .help = "All instances of a schedule, or those named; an instance that is in several\n"
+            "schedules needs --schedule too. The daemon goes on also when this command is\n"
+            "ended.\n"
+            "\n"
+            "  --schedule NAME     its instances, or the schedule of those named\n"
+            "  --instance ID       this instance; may come again\n"
+            "  --wait              until every backup has ended; with --json the answer is\n"
+            "                      {\"order\":{...},\"result\":{...}}\n" DIALOGUE_HELP "\n"
+            "Exit: 0 accepted, or with --wait: all succeeded; 1 one was refused or failed.\n",
     .run = run,
 };

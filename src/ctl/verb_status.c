@@ -14,7 +14,8 @@
 #include <string.h>
 
 #define LINE_MAX_TEXT 1024
-#define ROWS_LEAST 5 /* of schedules, however low the terminal is */
+#define ROWS_LEAST 5    /* of schedules, however low the terminal is */
+#define NAMED_WIDTH 100 /* of a terminal that has room for the oldest backup's instance */
 
 /* What is kept of a schedule until all are known. */
 struct line {
@@ -78,7 +79,8 @@ static void read_good(const struct status *status, struct json_value row, struct
     struct wall at;
     if (answer_instant(oldest, "at", &at)) {
         text_add(&t, when_span(wall_diff_us(status->now, at), age));
-        if (answer_text(oldest, "instance", instance, sizeof instance))
+        if (answer_text(oldest, "instance", instance, sizeof instance)
+            && (!status->screen.terminal || status->screen.width >= NAMED_WIDTH))
             text_addf(&t, " (%s)", instance);
     }
     int64_t never = answer_number(row, "never_good");
@@ -138,7 +140,9 @@ static void put_next(struct table *table, const struct status *status, const str
     char text[2 * WHEN_TEXT_MAX];
     char at[WHEN_TEXT_MAX];
     struct text t = text_over(text, sizeof text);
-    if (line->paused && line->until.us != 0)
+    if (line->paused && line->until.us != 0 && status->screen.terminal)
+        text_addf(&t, "paused, %s left", when_span(wall_diff_us(line->until, status->now), at));
+    else if (line->paused && line->until.us != 0)
         text_addf(&t, "paused until %s", when_short(line->until, at));
     else if (line->paused)
         text_add(&t, "paused");
@@ -349,9 +353,9 @@ const struct verb verb_status = {
     .name = "status",
     .arguments = "[--socket PATH | -c FILE]",
     .summary = "the daemon and its schedules on one screen",
-    .help = "How the daemon is, and of each schedule its next slot, what became of the last one,\n"
-            "and the instance whose newest good backup is the oldest. Schedules with trouble\n"
-            "come first; a terminal shows as many as it has lines for.\n"
+    .help = "How the daemon is, and of each schedule its next slot, what became of the last\n"
+            "one, and the age of the newest good backup of the instance whose is the oldest.\n"
+            "Schedules with trouble come first; a terminal shows as many as it has lines for.\n"
             "\n" DIALOGUE_HELP,
     .run = run,
 };

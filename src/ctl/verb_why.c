@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define DECISIONS_MAX 50 /* the daemon sends no more */
+#define TEXT_MAX 1024    /* of a decision with its code */
 
 struct decision {
     struct wall at;
@@ -108,7 +109,7 @@ static void print_now(const struct why *why, struct json_value end)
             (void)printf(", next slot %s", when_from(next, why->now, when));
         (void)printf("\n");
         if (answer_text(row, "text", text, sizeof text) && text[0] != '\0')
-            (void)printf("    %s\n", text);
+            screen_wrap(&why->screen, 4, 4, text);
     }
 }
 
@@ -117,6 +118,7 @@ static void print_block(const struct why *why, const struct decision *decision)
     char at[WHEN_TEXT_MAX];
     char ago[WHEN_TEXT_MAX];
     char slot[CIVIL_TEXT_MAX];
+    char text[TEXT_MAX];
     enum screen_look look = look_of(decision->event);
     (void)printf("\n%s (%s)  %s%s%s\n", when_short(decision->at, at),
                  when_from(decision->at, why->now, ago), screen_begin(&why->screen, look),
@@ -124,12 +126,15 @@ static void print_block(const struct why *why, const struct decision *decision)
     (void)printf("  %s, slot %s", decision->schedule, civil_format_utc(decision->slot, slot));
     if (decision->task_id != 0)
         (void)printf(", task %lld", decision->task_id);
-    (void)printf("\n  %s%s%s\n", decision->code, decision->code[0] != '\0' ? ": " : "",
-                 decision->text);
+    (void)printf("\n");
+    (void)snprintf(text, sizeof text, "%s%s%s", decision->code,
+                   decision->code[0] != '\0' ? ": " : "", decision->text);
+    screen_wrap(&why->screen, 2, 2, text);
     if (look == LOOK_BAD && decision->code[0] != '\0') {
         struct reply_explanation explanation = reply_explain(decision->code);
+        (void)snprintf(text, sizeof text, "to do: %s", explanation.person);
         if (explanation.known)
-            (void)printf("  to do: %s\n", explanation.person);
+            screen_wrap(&why->screen, 2, 4, text);
     }
 }
 
@@ -177,10 +182,9 @@ const struct verb verb_why = {
     .name = "why",
     .arguments = "INSTANCE",
     .summary = "what an instance is doing, and the last decisions about it",
-    .help =
-        "What it is doing now in each of its schedules, and the last 50 decisions about it, the\n"
-        "newest first, each with its reason. Without a terminal the decisions alone, fields\n"
-        "separated by tabs: time, schedule, slot, event, code, text.\n"
-        "\n" DIALOGUE_HELP,
+    .help = "What it is doing now in each of its schedules, and the last 50 decisions about\n"
+            "it, the newest first, each with its reason. Without a terminal the decisions\n"
+            "alone, fields separated by tabs: time, schedule, slot, event, code, text.\n"
+            "\n" DIALOGUE_HELP,
     .run = run,
 };

@@ -60,14 +60,18 @@ static int read_decisions(struct desk_job *desk_job, struct ledger_history *hist
 static void say_waiting(struct text *t, const struct member_now *now)
 {
     char wait[TEXT_DURATION_MAX];
-    if (now->code[0] == '\0') {
-        text_add(t, now->is_recorded ? "waits for its turn at the rate limit"
-                    : now->is_order  ? "waits for its turn in an operator's run"
-                                     : "waits for its turn in the slot");
-        return;
-    }
-    text_addf(t, "attempt %d was told %s; another follows", now->attempt, now->code);
-    if (now->wait_us > US_PER_SECOND)
+    if (now->code[0] != '\0')
+        text_addf(t, "attempt %d was told %s; ", now->told, now->code);
+    if (now->host_is_down)
+        text_add(t, "waits until its host gives a sign of life again");
+    else if (now->is_recorded)
+        text_add(t, "waits for its turn at the rate limit");
+    else if (now->code[0] == '\0')
+        text_add(t, now->is_order ? "waits for its turn in an operator's run"
+                                  : "waits for its turn in the slot");
+    else
+        text_add(t, "another follows");
+    if (now->code[0] != '\0' && now->wait_us > US_PER_SECOND && !now->host_is_down)
         text_addf(t, " in %s",
                   text_format_duration(now->wait_us / US_PER_SECOND * US_PER_SECOND, wait));
 }

@@ -33,6 +33,7 @@ static void describe_run(const struct engine *engine, const struct run *run, str
     ret->due = run->due;
     ret->is_recorded = run->state == ATTEMPT_READY;
     memcpy(ret->code, run->verdict.code, sizeof ret->code);
+    ret->told = run->state == ATTEMPT_WAITING ? run->attempt : run->attempt - 1;
     if (run->state == ATTEMPT_WAITING) {
         int64_t wait_ns = mono_diff_ns((struct mono){run->queue.key}, engine->now.mono);
         ret->wait_us = wait_ns > 0 ? wait_ns / NS_PER_US : 0;
@@ -79,6 +80,8 @@ struct member_now engine_member_now(const struct engine *engine, uint32_t schedu
     } else if (node != NULL) {
         describe_run(engine, HEAP_OWNER(node, struct run, ongoing), &now);
     }
+    now.host_is_down = now.state == MEMBER_WAITING
+                       && engine->by_host[of->instances[instance].host]->breaker.opened > 0;
     now.is_order = now.slot.us % US_PER_SECOND != 0; /* see engine_order_slot() */
     return now;
 }

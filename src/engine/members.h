@@ -23,9 +23,11 @@ struct member_now {
     int attempt;               /* 0: none yet */
     int64_t task_id;           /* 0: none */
     struct wall due;           /* waiting, no attempt yet: its instant */
-    char code[REPLY_CODE_MAX]; /* waiting: of the attempt before; "": there was none */
-    bool is_recorded;          /* waiting: for nothing but its instant and a token */
-    int64_t wait_us;           /* waiting: so long at least till the next attempt; 0: not known */
+    char code[REPLY_CODE_MAX]; /* waiting: what attempt `told` ended in; "": there was none */
+    int told;
+    bool is_recorded;  /* waiting: for nothing but its instant and a token */
+    int64_t wait_us;   /* waiting: so long at least till the next attempt; 0: not known */
+    bool host_is_down; /* waiting: for a sign of life of its host, before all else */
 };
 
 /* The slots of a schedule that have members without an end. An instant of 0: there is none. */

@@ -297,10 +297,11 @@ def test_a_table_fits_the_terminal(tmp_path, columns):
     assert plain[0].startswith("SLOT") and "crs-5a4py64p" in plain[1] and "failed" in plain[1]
     assert all(wide(line) <= columns for line in plain), plain
     if columns == 200:
-        assert "稍后再试" in plain[1]
-        assert plain[1].index("failed") == plain[2].index("succeeded") == plain[0].index("RESULT")
-    else:
-        assert plain[1].endswith("…") and wide(plain[1]) >= columns - 1
+        assert plain[0].rstrip().endswith("REASON") and plain[1].endswith("稍后再试")
+    else:  # the reason has a line of its own, where there is one
+        assert "REASON" not in plain[0] and plain.pop(2).startswith("  ResourceUnavailable.InstanceUnableToBackup")
+        assert any(line.endswith("稍后再试" if columns > 62 else "…") for line in lines)
+    assert len(plain) == 3 and plain[1].index("failed") == plain[2].index("succeeded") == plain[0].index("RESULT")
 
 
 def test_nothing_found(tmp_path):
@@ -344,6 +345,17 @@ def test_status_is_one_screen(tmp_path):
     assert "keys        cvm-role, end in " in out
 
 
+def test_a_narrow_status_has_the_failures(tmp_path):
+    """At 80 columns, beside a long name and a schedule that rests for a while."""
+    bad = schedule("nightly-production-redis", last={"succeeded": 2, "failed": 3, "open": 2}, never_good=5)
+    later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 6 * 3600))
+    rests = schedule("rests", paused=True, paused_until=later)
+    with Server(tmp_path, status=rows(bad, rests) + end(**STATUS)) as server:
+        code, lines = on_a_terminal([CTL, "status", "--socket", server.path], env={"NO_COLOR": "1"})
+    assert code == 0 and all(len(line) <= 80 for line in lines), lines
+    assert "3 failed, 2 to " in "\n".join(lines) and re.search(r"rests +paused, [56]h( \d+m)? left ", lines[-1])
+
+
 def test_status_in_trouble(tmp_path):
     trouble = {**STATUS, "draining": True, "ledger": {"ok": False, "text": "No space left"}, "log": {"lost": 12},
                "restoring": True, "limiter": [
@@ -385,6 +397,10 @@ def test_why(tmp_path):
         shown = "\n".join(on_a_terminal([CTL, "why", "crs-a", "--socket", server.path], env={"NO_COLOR": "1"})[1])
         assert "in nightly: idle, next slot in" in shown and "waits for its slot" in shown
         assert "UnauthorizedOperation.NoCAMAuthed: given up: no right" in shown and "to do: " in shown
+        command = [CTL, "why", "crs-a", "--socket", server.path]
+        narrow = on_a_terminal(command, columns=40, env={"NO_COLOR": "1"})[1]  # broken between words, never inside one
+        assert [word for line in narrow for word in line.split()] == shown.split() and len(narrow) > shown.count("\n") + 1
+        assert all(len(line) <= 40 for line in narrow[6:]), narrow
 
 
 @pytest.mark.parametrize("state, word, expected", [("ok", "OK", 0), ("warning", "WARNING", 1), ("critical", "CRITICAL", 2),
@@ -414,7 +430,7 @@ def test_pause_and_resume(tmp_path):
                 resume=end(schedule="n", paused=False)) as server:
         assert server.call("pause", "n", "--until", "1d") == (0, "n is paused until 2036-01-01T00:00:00Z\n", "")
         assert server.call("pause", "n") == (0, "n is paused\n", "")
-        assert server.call("resume", "n") == (0, "n is not paused\n", "")
+        assert server.call("resume", "n") == (0, "n is resumed\n", "")
 
 
 @pytest.mark.parametrize("number", [-(2**63), 2**63 - 1, -1, 1e300, 0.5])
@@ -461,7 +477,7 @@ def test_run_and_wait(tmp_path):
         assert code == 0
         assert server.requests[1:] == [{"verb": "runs", "slot": ORDER["slot"], "schedule": "n"}] * 4
     shown = "\n".join(lines)
-    assert "0/2 done" in shown and "1/2 done, 1 running" in shown and "█" in shown
+    assert "0/2 done, 2 waiting" in shown and "1/2 done, 1 running, " in shown and "█" in shown
     assert lines[-1].endswith("2 of 2 succeeded")
 
 
@@ -471,6 +487,10 @@ def test_run_and_wait_in_vain(tmp_path):
     with Server(tmp_path, run=end(**ORDER), runs=last) as server:
         assert server.call("run", "--schedule", "n", "--wait") == (
             1, "crs-a\tfailed\tFailedOperation.X: no\n1 of 2 succeeded\n", "")
+        command = [CTL, "run", "--schedule", "n", "--wait", "--socket", server.path]
+        shown = on_a_terminal(command, env={"NO_COLOR": "1"})[1]
+        assert shown[-3].endswith("INSTANCE  RESULT  REASON")
+        assert shown[-2:] == ["crs-a     failed  FailedOperation.X: no", "1 of 2 succeeded"]
         code, out, _ = server.call("run", "--schedule", "n", "--wait", "--json")
         assert code == 1 and json.loads(out) == {"order": ORDER, "result": json.loads(last)["end"]}
 

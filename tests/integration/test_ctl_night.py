@@ -90,7 +90,8 @@ def test_a_night_that_went_wrong(cloud):
         assert (run["outcome"], run["attempts"], run["kind"]) == ("succeeded", 1, "schedule") and run["task_id"] > 0 and "code" not in run
 
         code, lines = operator.screen("history", "--failed", env={"NO_COLOR": ""})
-        assert code == 0 and "\x1b[1;31mfailed\x1b[0m" in lines[1] and len(lines) == 3
+        assert code == 0 and "\x1b[1;31mfailed\x1b[0m" in lines[1] and len(lines) == 5
+        assert lines[2].startswith("  UnauthorizedOperation.NoCAMAuthed: ") and lines[4].endswith("磁盘已满")
 
         code, lines = operator.screen("why", BAD)
         shown = "\n".join(lines)
@@ -170,12 +171,32 @@ def test_a_pause_is_kept(cloud):
             told = {row["name"]: row["text"] for row in operator.json("why", GOOD)["schedules"]}
             assert told == {"often": "an operator has paused the schedule", "other": "nothing to do till its next slot"}
             assert len(cloud.arrivals()) == sent
-            assert operator.call("resume", "often") == (0, "often is not paused\n", "")
+            assert operator.call("resume", "often") == (0, "often is resumed\n", "")
             again.wait_for("backup_submitted")
             assert operator.call("pause", "often", "--until", "2s")[1].startswith("often is paused until 2")
             before = len(again.events("backup_submitted"))
             again.wait_for("backup_submitted", before + 1)
             assert operator.call("pause", "oftne")[0] == 65
+
+
+def test_a_cloud_that_is_down(cloud):
+    """Status says it, the members of a run show as waiting, and why says for what."""
+    many = [f"crs-many{number:04}" for number in range(40)]
+    config = {**configuration(cloud, {"nightly": {**NEVER, "instances": many}}), "endpoint": "http://127.0.0.1:9"}
+    with Daemon(config, KEYS) as daemon:
+        operator = Operator(daemon)
+        daemon.wait_for("ready")
+        assert operator.call("run", "--schedule", "nightly")[0] == 0
+        daemon.wait_for("endpoint_down")
+        assert "queued; the host gives no sign of life" in operator.call("status")[1]
+        members = operator.json("list")["instances"]
+        states = [member["state"] for member in members]
+        assert states.count("waiting") >= len(many) - 1 and set(states) <= {"waiting", "in_flight"}
+        first, last = ("\n".join(operator.screen("why", name)[1]) for name in (many[0], many[-1]))
+        told = [name for name in many if "attempt 1 was told Client.NotSent; waits until its host gives a sign of life again"
+                in "\n".join(operator.screen("why", name)[1])]
+        assert told, first
+        assert "waits until its host gives a sign of life again" in last
 
 
 def test_a_reload(cloud):

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import time
 
@@ -322,6 +323,12 @@ def test_help_and_version():
     for verb in ("sign", "explain"):
         done = ctl(verb, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: crsbackupctl {verb} ".encode())
+    done = ctl("--help")
+    verbs = re.findall(r"^  ([a-z-]+) ", done.stdout.decode(), re.MULTILINE)
+    assert len(verbs) >= 15
+    for arguments in (["--help"], *([verb, "--help"] for verb in verbs)):
+        done = ctl(*arguments)
+        assert done.returncode == 0 and all(len(line) <= 80 for line in done.stdout.decode().splitlines()), arguments
     done = ctl("--version")
     assert done.returncode == 0 and done.stdout.startswith(b"crsbackupctl ")
     assert done.stdout.split()[1][:1].isdigit()
