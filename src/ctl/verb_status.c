@@ -294,6 +294,8 @@ static void say_credentials(struct status *status, struct json_value end)
         known ? provider : "there are none", until);
     if (answer_text(credentials, "failing", failing, sizeof failing))
         say(status, "", LOOK_BAD, "%s", failing);
+    if (answer_text(credentials, "refused", failing, sizeof failing))
+        say(status, "", LOOK_BAD, "the cloud refuses them: %s", failing);
 }
 
 static void say_records(struct status *status, struct json_value end)

@@ -86,6 +86,7 @@ static void put_credentials(const struct daemon *daemon, struct json_writer *w)
     if (credentials_are_there(daemon->credentials))
         json_put_instant(w, "until", credentials_end(daemon->credentials));
     json_put_known(w, "failing", credentials_text(daemon->credentials));
+    json_put_known(w, "refused", engine_keys_rejection(daemon->engine));
     json_close(w, '}');
 }
 

@@ -93,6 +93,12 @@ struct view *engine_view(struct engine *engine);
 /* The next slot of a schedule of the configuration in force; WALL_NEVER without one. */
 struct wall engine_next_slot_of(const struct engine *engine, uint32_t schedule);
 
+/*
+ * The code by which the cloud refused the keys that sign now as unknown or wrong, the last time
+ * that it was asked; "" where it did not.
+ */
+const char *engine_keys_rejection(struct engine *engine);
+
 /* What was done since the start, for metrics. Borrowed; the schedules change with a reload. */
 const struct counters *engine_counters(const struct engine *engine);
 

@@ -42,6 +42,12 @@ struct refusal {
     struct mono probe_at;
 };
 
+/* What the cloud said of keys that it does not know; for people alone. */
+struct rejection {
+    char code[REPLY_CODE_MAX]; /* "": it knows them, as far as it was asked */
+    uint64_t generation;
+};
+
 struct engine {
     struct engine_ports ports;
     struct config *config;
@@ -62,6 +68,7 @@ struct engine {
     bool again;       /* work was left for the next turn */
     bool keys_failed; /* told, and none have served since */
     struct refusal refusal;
+    struct rejection rejection;
     bool served; /* what the cloud accepted last: */
     uint64_t served_generation;
     struct mono served_at;

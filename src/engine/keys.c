@@ -114,10 +114,29 @@ static bool serve_others(const struct engine *engine, const struct run *run)
            && mono_before(run->refused_at, engine->served_at);
 }
 
+static void keep_rejection(struct engine *engine, uint64_t generation, const char *code)
+{
+    struct rejection *rejection = &engine->rejection;
+    if (code[0] == '\0' && rejection->generation != generation)
+        return; /* others serve; these do not */
+    struct text text = text_over(rejection->code, sizeof rejection->code);
+    text_add(&text, code);
+    rejection->generation = generation;
+}
+
+const char *engine_keys_rejection(struct engine *engine)
+{
+    const struct rejection *rejection = &engine->rejection;
+    return rejection->code[0] != '\0' && are_present(engine, rejection->generation)
+               ? rejection->code
+               : "";
+}
+
 void engine_judge_keys(struct engine *engine, uint64_t generation, const struct verdict *verdict,
                        const struct run *run)
 {
     if (is_auth_failure(verdict)) {
+        keep_rejection(engine, generation, is_of_keys(verdict->code) ? verdict->code : "");
         bool others_may_come = tell_refused(engine, generation);
         bool is_known = (run != NULL && run->refusals > 0 && run->refused_by == generation
                          && serve_others(engine, run))
@@ -135,6 +154,7 @@ void engine_judge_keys(struct engine *engine, uint64_t generation, const struct 
                      || verdict->class == VERDICT_FINAL);
     if (!serve)
         return;
+    keep_rejection(engine, generation, "");
     engine->served = true;
     engine->served_generation = generation;
     engine->served_at = engine->now.mono;

@@ -361,13 +361,13 @@ def test_status_in_trouble(tmp_path):
                "restoring": True, "limiter": [
                    {"host": "h:1", "action": "ManualBackupInstance", "per_second": 20, "queued": 0, "down": True},
                    {"host": "h:1", "action": "DescribeTaskInfo", "per_second": 20, "queued": 7, "down": True}],
-               "credentials": {"provider": "file", "until": "2020-01-01T00:00:00Z", "failing": "no such file"},
+               "credentials": {"provider": "file", "until": "2020-01-01T00:00:00Z", "failing": "no such file", "refused": "AuthFailure.X"},
                "config": {**STATUS["config"], "last_reload": {"at": "2026-11-24T03:00:00Z", "ok": False, "text": "x:1:1: bad"}}}
     with Server(tmp_path, status=end(**trouble)) as server:
         code, out, _ = server.call("status")
     assert code == 0
     for words in ("stopping", "cannot record, so nothing is sent: No space left", "12 lines could not be written",
-                  "h:1: 20/s, 0 in the last minute, 0 queued; the host gives no sign of life", "h:1 DescribeTaskInfo: 20/s, ", "still being read", "ended", "no such file", "x:1:1: bad"):
+                  "h:1: 20/s, 0 in the last minute, 0 queued; the host gives no sign of life", "h:1 DescribeTaskInfo: 20/s, ", "still being read", "ended", "no such file", "the cloud refuses them: AuthFailure.X", "x:1:1: bad"):
         assert words in out, words
 
 

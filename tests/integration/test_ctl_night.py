@@ -179,6 +179,18 @@ def test_a_pause_is_kept(cloud):
             assert operator.call("pause", "oftne")[0] == 65
 
 
+def test_a_wrong_key(cloud):
+    """Status says that the cloud does not take it."""
+    config = configuration(cloud, {"nightly": {**NEVER, "instances": [GOOD]}})
+    with Daemon(config, (KEYS[0], "w" * 32)) as daemon:
+        operator = Operator(daemon)
+        daemon.wait_for("ready")
+        assert "refused" not in operator.json("status")["credentials"]
+        assert operator.call("run", "--schedule", "nightly", "--wait")[0] == 1
+        assert operator.json("status")["credentials"]["refused"] == "AuthFailure.SignatureFailure"
+        assert "the cloud refuses them: AuthFailure.SignatureFailure\n" in operator.call("status")[1]
+
+
 def test_a_cloud_that_is_down(cloud):
     """Status says it, the members of a run show as waiting, and why says for what."""
     many = [f"crs-many{number:04}" for number in range(40)]

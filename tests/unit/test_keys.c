@@ -64,8 +64,11 @@ static void other_keys_lose_nobody(void **state)
         assert_int_equal(twin_count_lines(&twin, "event=credentials_failed"), 1);
         assert_int_equal(twin_count_lines(&twin, codes[i]), 1 + twin.sent_count);
         assert_true(twin.keys_refused > 0);
+        assert_string_equal(engine_keys_rejection(twin.engine), codes[i]);
         twin.keys.generation = 2;
+        assert_string_equal(engine_keys_rejection(twin.engine), ""); /* not tried yet */
         serve(&twin, &gate, 20);
+        assert_string_equal(engine_keys_rejection(twin.engine), "");
         assert_int_equal(twin.ended[LEDGER_SUBMITTED], 200);
         assert_int_equal(twin.ended[LEDGER_FAILED] + twin.ended[LEDGER_MISSED], 0);
         assert_int_equal(twin_count_lines(&twin, "event=credentials_refreshed"), 1);
@@ -82,8 +85,10 @@ static void the_same_keys_may_serve_again(void **state)
     begin(&twin, 100, 3600, true);
     serve(&twin, &gate, 15);
     int refused = twin.sent_count;
+    assert_string_equal(engine_keys_rejection(twin.engine), gate.code);
     gate.from = 1;
     serve(&twin, &gate, 40);
+    assert_string_equal(engine_keys_rejection(twin.engine), "");
     assert_int_equal(twin.sent_count, refused + 100);
     assert_int_equal(twin.ended[LEDGER_SUBMITTED], 100);
     assert_int_equal(twin_count_lines(&twin, "event=credentials_refreshed"), 1);
