@@ -99,7 +99,17 @@ static bool waits_for_probe(const struct engine *engine, const struct lane *lane
     return engine->refusal.held && lane->unsent > 0;
 }
 
-/* The run's next attempt, unless an earlier backup of its instance is in the way of the first. */
+/*
+ * An earlier backup of the run's instance is in the way of its first attempt alone: none begins
+ * later, but for an order. Members of a slot before it may come after it in the slot's spread.
+ */
+static enum start may_start(struct engine *engine, const struct run *run)
+{
+    bool is_past_it = run->attempt > 0 && run->kind != LEDGER_KIND_OPERATOR;
+    return is_past_it ? START_NOW : engine_may_start(engine, run);
+}
+
+/* The run's next attempt, unless an earlier backup of its instance is in the way. */
 static void start(struct engine *engine, struct run *run)
 {
     if (engine_lacks_keys(engine, run)) {
@@ -107,7 +117,7 @@ static void start(struct engine *engine, struct run *run)
         engine_end_run(engine, run, LEDGER_FAILED);
         return;
     }
-    switch (run->attempt > 0 ? START_NOW : engine_may_start(engine, run)) {
+    switch (may_start(engine, run)) {
     case START_NOW:
         record(engine, run);
         break;

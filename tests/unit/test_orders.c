@@ -203,6 +203,28 @@ static void what_is_prepared_makes_way_for_an_order(void **state)
     twin_finish(&twin);
 }
 
+/* In the slot before, the instance's own run comes after the order: its delay is 1791 s. */
+static void an_order_that_is_overtaken_looks_again(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin_run(&twin, wall_diff_us(wall_from_seconds(NOON + 3600 + 1788), twin.now.wall));
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, SECOND / 10);
+    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    twin_refuse(&twin, twin.sent_count - 1, "ResourceUnavailable.InstanceLockedError", -1);
+    for (int i = 0; i < 100 && sent_of(&twin, "crs-a") == 1; i++)
+        twin_run(&twin, SECOND / 10);
+    assert_int_equal(sent_of(&twin, "crs-a"), 2);
+    assert_true(twin.now.wall.us >= (NOON + 3600 + 1791) * SECOND); /* it is the slot's own */
+    twin_accept(&twin, twin.sent_count - 1);
+    twin_run(&twin, 300 * SECOND);
+    assert_int_equal(sent_of(&twin, "crs-a"), 2);
+    assert_int_equal(twin_count_lines(&twin, "reason=overlap"), 1);
+    twin_finish(&twin);
+}
+
 static void a_failed_task_is_begun_anew_though_the_file_pauses(void **state)
 {
     (void)state;
@@ -340,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_start_at_the_same_instant_takes_another_slot),
         cmocka_unit_test(an_order_goes_before_what_is_prepared),
         cmocka_unit_test(what_is_prepared_makes_way_for_an_order),
+        cmocka_unit_test(an_order_that_is_overtaken_looks_again),
         cmocka_unit_test(a_failed_task_is_begun_anew_though_the_file_pauses),
         cmocka_unit_test(a_ledger_that_is_well_again_takes_an_order),
         cmocka_unit_test(refusals),
