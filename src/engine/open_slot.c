@@ -72,13 +72,14 @@ int open_slot_delay(struct digest *digest, const struct schedule *schedule,
 int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
                    enum ledger_entry_kind kind, struct wall now)
 {
+    int named = open->announced ? OPEN_SLOT_ANNOUNCED : OPEN_SLOT_NAMED;
     const struct ledger_entry entry = {
         .kind = kind,
         .schedule = open->schedule->name,
         .instance = LEDGER_WHOLE_SLOT,
         .region = "",
         .slot = open->slot,
-        .attempt = open->named ? OPEN_SLOT_NAMED : 0,
+        .attempt = open->named ? named : 0,
         .run_kind = open->kind,
         .code = "",
         .message = "",

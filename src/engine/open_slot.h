@@ -11,7 +11,9 @@
 #include "engine/model.h"
 #include "engine/ports.h"
 
-#define OPEN_SLOT_NAMED 1 /* attempt of its entry */
+/* The attempt of its entry says who its members are; 0: whoever the file has. */
+#define OPEN_SLOT_NAMED 1     /* those that the ledger has */
+#define OPEN_SLOT_ANNOUNCED 2 /* they are still being told: it is not to be run */
 
 struct open_slot {
     struct open_slot *previous; /* in the engine's list */
@@ -20,7 +22,8 @@ struct open_slot {
     const struct schedule *schedule;
     struct wall slot;
     enum ledger_kind kind;
-    bool named; /* its members were named: a restart takes up those alone that the ledger has */
+    bool named;     /* its members were named: a restart takes up those alone that the ledger has */
+    bool announced; /* not all of those names are told yet */
     uint64_t members; /* that have not ended */
     /*
      * NULL, or why its members are only looked for and never sent ("paused", "removed"): another

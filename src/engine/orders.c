@@ -1,10 +1,11 @@
 /*
  * See orders.h. An order is an open slot like the plan's, of the kind OPERATOR. A restart must know
- * who is meant: named members have an entry of their own ("to be run") ahead of the slot's, which
- * says so; without names it is whoever the file has.
+ * who is meant: where members are named the slot's entry announces them, each has an entry of its
+ * own ("to be run"), and a second one of the slot says that these are all. Without names it is
+ * whoever the file has.
  *
- * Failure path: the entries that were taken before one was refused stay without their slot's; a
- * restart passes them by, and what is told of them now ends them.
+ * Failure path: what was told before an entry was refused is ended by what is told now. A restart
+ * that finds a slot which is only announced, since nobody was told that the order is kept, ends it.
  */
 #include "engine/orders.h"
 
@@ -123,20 +124,40 @@ static int record_member(struct engine *engine, const struct open_slot *open, ui
     return engine_record(engine, &entry);
 }
 
-static int record_order(struct engine *engine, struct open_slot *open, const uint32_t *instances,
+static int tell_slot(struct engine *engine, struct open_slot *open, enum ledger_entry_kind kind,
+                     bool announced)
+{
+    open->announced = announced;
+    return open_slot_tell(open, &engine->ports.ledger, kind, engine->now.wall);
+}
+
+static int record_named(struct engine *engine, struct open_slot *open, const uint32_t *instances,
                         uint32_t count)
 {
     uint32_t told = 0;
-    int r = 0;
-    for (; r == 0 && instances != NULL && told < count; told++)
+    bool durable = engine->ports.ledger.durable; /* else it need not know */
+    int r = tell_slot(engine, open, LEDGER_STARTED, true);
+    if (r < 0)
+        return durable ? r : 0;
+    for (; r == 0 && told < count; told++)
         r = record_member(engine, open, instances[told], LEDGER_AGAIN, "");
     if (r == 0)
-        r = open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall);
-    if (r == 0 || !engine->ports.ledger.durable)
+        r = tell_slot(engine, open, LEDGER_STARTED, false);
+    if (r == 0 || !durable)
         return 0;
-    for (uint32_t i = 0; instances != NULL && i < told; i++)
+    for (uint32_t i = 0; i < told; i++)
         (void)!record_member(engine, open, instances[i], LEDGER_SKIPPED, "refused");
+    (void)!tell_slot(engine, open, LEDGER_ENDED, true);
     return r;
+}
+
+static int record_order(struct engine *engine, struct open_slot *open, const uint32_t *instances,
+                        uint32_t count)
+{
+    if (instances != NULL)
+        return record_named(engine, open, instances, count);
+    int r = tell_slot(engine, open, LEDGER_STARTED, false);
+    return engine->ports.ledger.durable ? r : 0;
 }
 
 /*

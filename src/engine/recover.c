@@ -394,13 +394,13 @@ static int take_up_orphan(struct engine *engine, const struct found *found, stru
 }
 
 /*
- * The slot of a schedule that is paused or gone: its members that are left end with it, in one
- * line. Those whose attempt has no end are looked for (they are found by themselves).
+ * The slot of a schedule that is paused or gone, or of an order that was not recorded as a whole:
+ * its members that are left end with it, in one line. Those whose attempt has no end are looked for
+ * (they are found by themselves).
  */
 static int skip_slot(struct engine *engine, const struct schedule *schedule,
-                     const struct found *found)
+                     const struct found *found, const char *reason)
 {
-    const char *reason = schedule != NULL ? "paused" : "removed";
     struct members members = {.list = NULL};
     int r = read_members(engine, found, &members);
     uint32_t left = 0;
@@ -428,6 +428,8 @@ static int take_up(struct engine *engine, const struct found *found, struct gone
 {
     if (strcmp(found->instance, LEDGER_WHOLE_SLOT) != 0)
         return take_up_orphan(engine, found, gone);
+    if (found->attempt == OPEN_SLOT_ANNOUNCED)
+        return skip_slot(engine, NULL, found, "refused");
     const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
     if (schedule != NULL && goes_on(schedule, found)) {
         *ret_reopened = true;
@@ -438,7 +440,7 @@ static int take_up(struct engine *engine, const struct found *found, struct gone
         plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     else
         r = found->kind == LEDGER_KIND_OPERATOR ? 0 : raise_gone(engine, found);
-    return r < 0 ? r : skip_slot(engine, schedule, found);
+    return r < 0 ? r : skip_slot(engine, schedule, found, schedule != NULL ? "paused" : "removed");
 }
 
 /* ---- backups that are not known to have ended ---- */

@@ -93,6 +93,7 @@ static void add_why_not(struct text *t, const struct history_run *run)
     } known[] = {
         {"overlap", "its previous backup has not ended, and overlap is forbidden"},
         {"paused", "the schedule is paused"},
+        {"refused", "the order could not be recorded as a whole"},
         {"removed", "it was taken out of the file"},
         {"start_within", "its turn did not come inside start_within"},
         {"stopping", "the daemon was being stopped"},

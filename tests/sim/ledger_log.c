@@ -87,7 +87,7 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct 
         oracle_entry_refused(&sim->oracle);
         if (!whole)
             record->refused = true;
-        else if (entry->kind == LEDGER_STARTED)
+        else if (entry->kind == LEDGER_STARTED && entry->run_kind != LEDGER_KIND_OPERATOR)
             oracle_slot_refused(&sim->oracle);
         return -ENOSPC;
     }
@@ -173,6 +173,7 @@ static void replay(struct sim *sim, const struct ledger_line *line)
         struct kept_slot *slot = slot_of(ledger, line);
         slot->open = line->kind == LINE_STARTED;
         slot->named = line->attempt == OPEN_SLOT_NAMED;
+        slot->announced = line->attempt == OPEN_SLOT_ANNOUNCED;
         return;
     }
     struct record *r = &sim->oracle.records[line->record];
@@ -360,7 +361,9 @@ int ledger_log_unended(void *context, ledger_row_fn each, void *each_context)
                                .instance = LEDGER_WHOLE_SLOT,
                                .region = "",
                                .slot = ledger->slots[i].slot,
-                               .attempt = ledger->slots[i].named ? OPEN_SLOT_NAMED : 0,
+                               .attempt = ledger->slots[i].announced ? OPEN_SLOT_ANNOUNCED
+                                          : ledger->slots[i].named   ? OPEN_SLOT_NAMED
+                                                                     : 0,
                                .kind = ledger->slots[i].kind,
                            });
     for (size_t i = 0; i < sim->oracle.record_count; i++) {

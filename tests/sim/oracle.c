@@ -273,7 +273,8 @@ static void close_record(struct oracle *oracle, struct record *record)
 static void check_reason(struct oracle *oracle, const struct record *r, enum ledger_result result)
 {
     const char *name = world_schedule_name(r->schedule);
-    if (result == LEDGER_SKIPPED && !r->overlaps && !r->forsaken && oracle_is_member(oracle, r))
+    if (result == LEDGER_SKIPPED && !r->overlaps && !r->forsaken && !r->cancelled
+        && oracle_is_member(oracle, r))
         oracle_break(oracle, RULE_POLICY, "%s %d: skipped without a reason", name, r->instance);
     if (result == LEDGER_MISSED && r->was_sent && !r->resumed)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: missed after an attempt", name, r->instance);

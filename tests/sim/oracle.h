@@ -74,6 +74,7 @@ struct kept_slot {
     struct wall slot;
     enum ledger_kind kind;
     bool named;       /* its members are those that the log has */
+    bool announced;   /* they are not all told: it is to be ended */
     bool open;        /* begun and not ended */
     bool awaits_line; /* the next start owes one line for the whole of it */
 };
@@ -150,6 +151,7 @@ struct record {
     bool must_be_skipped;
     bool must_be_dropped; /* the next start no longer follows it */
     bool announced;       /* of an order: the ledger was told that it is to be run */
+    bool cancelled;       /* its order was not told as a whole: a start ends it */
     size_t ordered_at;    /* the log's length when the order was taken; 0: it is of no order */
 };
 

@@ -27,12 +27,20 @@ void oracle_forget_kept(struct record *record)
 
 /* ---- gone ---- */
 
-static bool has_slot(const struct oracle *oracle, const struct record *r)
+static const struct kept_slot *slot_of(const struct oracle *oracle, const struct record *r)
 {
     for (size_t i = oracle->slot_count; i-- > 0;)
         if (oracle->slots[i].slot.us == r->slot.us && oracle->slots[i].schedule == r->schedule)
-            return true;
-    return false;
+            return &oracle->slots[i];
+    return NULL;
+}
+
+/* Of an order that was taken back or cut off the log has its announcement: a start ends it. */
+static void cancel(const struct oracle *oracle, struct record *r)
+{
+    const struct kept_slot *slot = slot_of(oracle, r);
+    r->cancelled = slot != NULL && slot->open && slot->announced;
+    r->unborn = r->unborn && !r->cancelled;
 }
 
 static void forget(struct oracle *oracle, struct record *r, const struct kept_horizon *horizon,
@@ -40,7 +48,7 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
 {
     bool is_order = r->kind == LEDGER_KIND_OPERATOR;
     const char *name = world_schedule_name(r->schedule);
-    if (!has_slot(oracle, r)) {
+    if (slot_of(oracle, r) == NULL) {
         r->unborn = true;
         if (!is_order && horizon->known && horizon->slot.us >= r->slot.us)
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: the slot %lld is lost", name, r->instance,
@@ -72,6 +80,8 @@ void oracle_gone(struct oracle *oracle, const struct kept_log *log, bool crashed
     oracle->slot_count = log->slot_count;
     for (size_t i = 0; i < oracle->record_count; i++) {
         struct record *r = &oracle->records[i];
+        if (r->kind == LEDGER_KIND_OPERATOR)
+            cancel(oracle, r);
         if (!r->unborn)
             forget(oracle, r, &horizons[r->schedule], crashed);
     }
@@ -203,7 +213,7 @@ static void resume_slot(struct oracle *oracle, struct kept_slot *kept)
         if (plan->present)
             s->next = oracle_next_slot(s, s->horizon);
     }
-    kept->awaits_line = !plan->present || (plan->paused && !is_order);
+    kept->awaits_line = kept->announced || !plan->present || (plan->paused && !is_order);
     for (int i = 0; i < oracle->world->instance_count && !kept->awaits_line; i++)
         resume_member(oracle, kept, i, plan->has[i]);
 }
@@ -244,6 +254,12 @@ bool oracle_told_whole(struct oracle *oracle, int schedule, struct wall slot, bo
 void oracle_check_resumed(struct oracle *oracle)
 {
     oracle->resuming = false;
+    for (size_t i = 0; i < oracle->record_count; i++) {
+        const struct record *r = &oracle->records[i];
+        if (r->cancelled && r->kept == KEPT_AGAIN && r->told_ledger != (int)LEDGER_SKIPPED)
+            oracle_break(oracle, RULE_ACCOUNT, "%s %d: a start leaves an order that is none",
+                         world_schedule_name(r->schedule), r->instance);
+    }
     for (size_t i = 0; i < oracle->open.count; i++) {
         const struct record *r = &oracle->records[oracle->open.list[i]];
         if (r->must_be_skipped || r->must_be_doubted)

@@ -147,7 +147,7 @@ void oracle_check_kept(struct oracle *oracle, const struct kept_log *log)
 {
     for (size_t i = 0; i < oracle->record_count; i++) {
         struct record *r = &oracle->records[i];
-        bool is_lost = r->unborn && r->ordered_at > 0;
+        bool is_lost = (r->unborn || r->cancelled) && r->ordered_at > 0;
         if (is_lost && r->ordered_at <= log->synced)
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: the order of %lld is lost",
                          world_schedule_name(r->schedule), r->instance, (long long)r->slot.us);

@@ -154,6 +154,12 @@ static void an_order_without_its_last_entry_is_none(void **state)
     twin_start(&twin, three());
     twin_run(&twin, 5 * SECOND);
     assert_int_equal(twin.sent_count, 0);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_skipped"), 1);
+    assert_int_equal(twin_count_lines(&twin, "instances=2 reason=refused"), 1);
+    assert_int_equal(twin.ended[LEDGER_SKIPPED], 2);
+    twin_crash(&twin, 0);
+    twin_start(&twin, three()); /* and that is its end */
+    assert_int_equal(twin_count_lines(&twin, "reason=refused"), 1);
     twin_finish(&twin);
 }
 
