@@ -248,9 +248,16 @@ static void say_work(struct status *status, struct json_value end)
         say(status, "", LOOK_WARNING,
             "the history is still being read: good backups may be missing");
     say(status, "sending", LOOK_PLAIN,
-        "%lld in flight, %lld waiting, %lld backups watched, %lld looked for",
+        "%lld in flight, %lld waiting, %lld running in the cloud, %lld looked for",
         (long long)answer_number(end, "in_flight"), (long long)answer_number(end, "waiting"),
         (long long)answer_number(end, "watching"), (long long)answer_number(end, "looking_up"));
+}
+
+static void say_clock(struct status *status, struct json_value end)
+{
+    if (answer_flag(end, "clock_held"))
+        say(status, "clock", LOOK_BAD,
+            "cannot be believed, so nothing is sent; clock_implausible in the log says why");
 }
 
 static void say_limiter(struct status *status, struct json_value end)
@@ -316,6 +323,7 @@ static void print_status(struct status *status, struct json_value end)
     say_daemon(status, end);
     say_config(status, end);
     say_work(status, end);
+    say_clock(status, end);
     say_limiter(status, end);
     say_credentials(status, end);
     say_records(status, end);

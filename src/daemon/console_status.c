@@ -1,4 +1,5 @@
 /* See console_ask.h: how the daemon is. */
+#include "base/text.h"
 #include "daemon/announce.h"
 #include "daemon/console_ask.h"
 #include "daemon/loop.h"
@@ -132,6 +133,8 @@ static void status_end(struct ask *ask, struct json_writer *w)
     json_put_number(w, "watching", (int64_t)status.watched);
     json_put_number(w, "looking_up", (int64_t)status.doubtful);
     json_put_instant(w, "next", status.next_slot);
+    if (status.clock_held)
+        json_put_bool(w, "clock_held", true);
     put_limiter(daemon, w);
     put_credentials(daemon, w);
     put_ledger(daemon, w);
@@ -173,8 +176,14 @@ static void health_end(struct ask *ask, struct json_writer *w)
     if (no_ledger)
         json_put_text(w, NULL, daemon->ledger_text);
     if (no_keys) {
+        char reason[ERRTEXT_MAX + 32];
         const char *text = credentials_text(daemon->credentials);
-        json_put_text(w, NULL, text[0] != '\0' ? text : "there are no keys yet");
+        struct text t = text_over(reason, sizeof reason);
+        text_addf(&t, "%s%s%s",
+                  credentials_are_there(daemon->credentials) ? "the keys have ended"
+                                                             : "there are no keys",
+                  text[0] != '\0' ? ": " : "", text);
+        json_put_text(w, NULL, reason);
     }
     json_close(w, ']');
 }

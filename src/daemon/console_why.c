@@ -59,11 +59,18 @@ static int read_decisions(struct desk_job *desk_job, struct ledger_history *hist
 
 static void say_waiting(struct text *t, const struct member_now *now)
 {
+    static const char *const obstacles[] = {
+        [MEMBER_NO_CLOCK] = "waits until the clock can be believed",
+        [MEMBER_NO_LEDGER] = "waits until the ledger can record",
+        [MEMBER_NO_KEYS] = "waits for keys that the cloud takes",
+        [MEMBER_NO_HOST] = "waits until its host gives a sign of life again",
+    };
     char wait[TEXT_DURATION_MAX];
+    bool hindered = now->obstacle != MEMBER_UNHINDERED;
     if (now->code[0] != '\0')
         text_addf(t, "attempt %d was told %s; ", now->told, now->code);
-    if (now->host_is_down)
-        text_add(t, "waits until its host gives a sign of life again");
+    if (hindered)
+        text_add(t, obstacles[now->obstacle]);
     else if (now->is_recorded)
         text_add(t, "waits for its turn at the rate limit");
     else if (now->code[0] == '\0')
@@ -71,7 +78,7 @@ static void say_waiting(struct text *t, const struct member_now *now)
                                   : "waits for its turn in the slot");
     else
         text_add(t, "another follows");
-    if (now->code[0] != '\0' && now->wait_us > US_PER_SECOND && !now->host_is_down)
+    if (now->code[0] != '\0' && now->wait_us > US_PER_SECOND && !hindered)
         text_addf(t, " in %s",
                   text_format_duration(now->wait_us / US_PER_SECOND * US_PER_SECOND, wait));
 }

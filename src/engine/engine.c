@@ -280,6 +280,7 @@ struct engine_status engine_status(const struct engine *engine)
     status.in_flight = engine->in_flight + engine->flights.busy;
     status.watched = engine->stale.count;
     status.doubtful = engine->doubt_count;
+    status.clock_held = engine->sanity.held;
     status.waiting = engine->run_count - engine->in_flight;
     for (uint32_t i = 0; i < engine->lane_count; i++)
         status.waiting += lane_backlog(engine->lanes[i]);

@@ -77,6 +77,7 @@ struct engine_status {
     struct wall next_slot; /* WALL_NEVER: none */
     uint64_t watched;      /* backups that are not known to have ended */
     uint64_t doubtful;     /* runs whose answer was lost and is looked for */
+    bool clock_held;       /* the clock cannot be believed: nothing is opened or sent */
     uint64_t submitted;    /* since the start */
     uint64_t succeeded;
     uint64_t failed;

@@ -61,6 +61,17 @@ static struct wall waits_for(const struct engine *engine, uint32_t schedule, uin
     return slot;
 }
 
+static enum member_obstacle obstacle_to(const struct engine *engine, const struct lane *lane)
+{
+    if (engine->sanity.held)
+        return MEMBER_NO_CLOCK;
+    if (engine->ledger_failed)
+        return MEMBER_NO_LEDGER;
+    if (engine->keys_failed)
+        return MEMBER_NO_KEYS;
+    return lane->breaker.opened > 0 ? MEMBER_NO_HOST : MEMBER_UNHINDERED;
+}
+
 struct member_now engine_member_now(const struct engine *engine, uint32_t schedule,
                                     uint32_t instance, const struct members_open *open)
 {
@@ -80,8 +91,8 @@ struct member_now engine_member_now(const struct engine *engine, uint32_t schedu
     } else if (node != NULL) {
         describe_run(engine, HEAP_OWNER(node, struct run, ongoing), &now);
     }
-    now.host_is_down = now.state == MEMBER_WAITING
-                       && engine->by_host[of->instances[instance].host]->breaker.opened > 0;
+    if (now.state == MEMBER_WAITING)
+        now.obstacle = obstacle_to(engine, engine->by_host[of->instances[instance].host]);
     now.is_order = now.slot.us % US_PER_SECOND != 0; /* see engine_order_slot() */
     return now;
 }

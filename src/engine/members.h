@@ -16,6 +16,15 @@ enum member_state {
 /* "idle", "waiting", ... */
 const char *member_state_name(enum member_state state);
 
+/* What nobody's turn helps against. */
+enum member_obstacle {
+    MEMBER_UNHINDERED,
+    MEMBER_NO_CLOCK,  /* it cannot be believed */
+    MEMBER_NO_LEDGER, /* it cannot record */
+    MEMBER_NO_KEYS,   /* there are none that the cloud takes */
+    MEMBER_NO_HOST,   /* it gives no sign of life */
+};
+
 struct member_now {
     enum member_state state;
     struct wall slot;          /* of what it is at; unset where it is idle */
@@ -25,9 +34,9 @@ struct member_now {
     struct wall due;           /* waiting, no attempt yet: its instant */
     char code[REPLY_CODE_MAX]; /* waiting: what attempt `told` ended in; "": there was none */
     int told;
-    bool is_recorded;  /* waiting: for nothing but its instant and a token */
-    int64_t wait_us;   /* waiting: so long at least till the next attempt; 0: not known */
-    bool host_is_down; /* waiting: for a sign of life of its host, before all else */
+    bool is_recorded; /* waiting: for nothing but its instant and a token */
+    int64_t wait_us;  /* waiting: so long at least till the next attempt; 0: not known */
+    enum member_obstacle obstacle; /* waiting: what holds it up before its turn counts */
 };
 
 /* The slots of a schedule that have members without an end. An instant of 0: there is none. */

@@ -357,7 +357,7 @@ def test_a_narrow_status_has_the_failures(tmp_path):
 
 
 def test_status_in_trouble(tmp_path):
-    trouble = {**STATUS, "draining": True, "ledger": {"ok": False, "text": "No space left"}, "log": {"lost": 12},
+    trouble = {**STATUS, "draining": True, "clock_held": True, "ledger": {"ok": False, "text": "No space left"}, "log": {"lost": 12},
                "restoring": True, "limiter": [
                    {"host": "h:1", "action": "ManualBackupInstance", "per_second": 20, "queued": 0, "down": True},
                    {"host": "h:1", "action": "DescribeTaskInfo", "per_second": 20, "queued": 7, "down": True}],
@@ -366,7 +366,7 @@ def test_status_in_trouble(tmp_path):
     with Server(tmp_path, status=end(**trouble)) as server:
         code, out, _ = server.call("status")
     assert code == 0
-    for words in ("stopping", "cannot record, so nothing is sent: No space left", "12 lines could not be written",
+    for words in ("stopping", "clock       cannot be believed", "cannot record, so nothing is sent: No space left", "12 lines could not be written",
                   "h:1: 20/s, 0 in the last minute, 0 queued; the host gives no sign of life", "h:1 DescribeTaskInfo: 20/s, ", "still being read", "ended", "no such file", "the cloud refuses them: AuthFailure.X", "x:1:1: bad"):
         assert words in out, words
 

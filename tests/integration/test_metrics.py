@@ -284,6 +284,8 @@ def test_the_end_of_a_roles_keys(stand_in, port):
         eventually(lambda: Metrics(port)("crsbackupd_credentials_available") == 0)
         assert Metrics(port)("crsbackupd_api_requests_total", action="Metadata", code="HTTP.502") >= 1
         assert time.time() >= end
+        healthy, (reason,) = control.ask(daemon, "health")[1].values()
+        assert not healthy and reason.startswith("the keys have ended: the metadata service answers HTTP 502")
         assert ask(port, "/healthz")[0] == 200
         cloud.set_faults()
         eventually(lambda: Metrics(port)("crsbackupd_credentials_available") == 1)

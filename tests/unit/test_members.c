@@ -72,6 +72,8 @@ static void those_that_an_order_names_wait(void **state)
     assert_state(&twin, 0, "idle");
     assert_waits(&twin, 1, ordered);
     assert_waits(&twin, 2, ordered);
+    twin_run(&twin, SECOND);
+    assert_int_equal(look(&twin, 1).obstacle, MEMBER_NO_KEYS);
     twin.keys_gone = false;
     twin_run(&twin, 5 * SECOND);
     assert_int_equal(twin.sent_count, 2);

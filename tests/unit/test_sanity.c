@@ -114,9 +114,11 @@ static void a_host_without_the_time_begins_when_it_has_it(void **state)
                                              "than=2025-11-01T12:00:00Z"),
                      1);
     twin_run(&twin, 4 * HOUR * SECOND);
+    assert_true(engine_status(twin.engine).clock_held);
     assert_int_equal(twin.sent_count, 0);
     assert_int_equal(twin.log_count, 0);
     set_clock(&twin, NOON + 600 - 1000 - 4 * HOUR);
+    assert_false(engine_status(twin.engine).clock_held);
     assert_int_equal(twin_count_lines(&twin, "event=clock_plausible reason=set"), 1);
     assert_int_equal(twin_count_lines(&twin, "event=clock_implausible"), 1);
     assert_int_equal(twin.horizons[0].slot.us, (NOON + 600) * SECOND);
