@@ -12,9 +12,9 @@
  *   assume-role  a role by STS, asked for with the keys of another source
  *   tke-oidc     a role by STS for a pod, asked for with the cluster's token
  *   auto         env, systemd, file, cvm-role, tke-oidc: the first that is there. What is there and
- *                not fit for use is an error and not passed over. cvm-role takes part where the
- *                machine says that it is Tencent Cloud's or metadata_url is set, tke-oidc where the
- *                cluster's variables are.
+ *                not fit for use is an error and not passed over, and so is a named file that is
+ *                not there. cvm-role takes part where the machine says that it is Tencent Cloud's
+ *                or metadata_url is set, tke-oidc where the cluster's variables are.
  *
  * The last three kinds are temporary. They are asked for on the loop, by credentials_step(), and
  * asked for anew when CREDENTIALS_MARGIN or a tenth of their life is left; while that fails the old

@@ -2,8 +2,9 @@
  * Keys of a file, and where the official tools keep one.
  *
  * A file is opened once and judged by its descriptor: a regular file of ours or of root, closed to
- * group and others, small. Links are followed, since mounted secrets are links; what counts is the
- * file they lead to. The bytes lie in locked memory and are wiped after use.
+ * group and others, small. One of root's may be read by a group of ours: so secrets are laid out
+ * for a service that is not root. Links are followed, since mounted secrets are links; what counts
+ * is the file they lead to. The bytes lie in locked memory and are wiped after use.
  */
 #include "base/text.h"
 #include "ports/credentials_source.h"
@@ -18,15 +19,44 @@
 #include <unistd.h>
 
 #define KEY_FILE_MAX (64 * 1024)
+#define GROUPS_MAX 1024
 
 /* ---- one file ---- */
+
+/* Of a process with more groups than the array has room for, the effective one counts alone. */
+static bool is_group_of_ours(gid_t group)
+{
+    gid_t groups[GROUPS_MAX];
+    if (group == getegid())
+        return true;
+    int count = getgroups(GROUPS_MAX, groups);
+    for (int i = 0; i < count; i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
 
 static bool is_open_to_others(const struct stat *status, enum key_file_trust trust)
 {
     mode_t closed = S_IRWXG | S_IRWXO;
-    if (trust == KEY_FILE_SYSTEMD && (status->st_gid == 0 || status->st_gid == getegid()))
+    bool of_root = trust == KEY_FILE_CLOSED && status->st_uid == 0;
+    bool of_systemd = trust == KEY_FILE_SYSTEMD;
+    if ((of_root || of_systemd) && is_group_of_ours(status->st_gid))
+        closed &= ~(mode_t)S_IRGRP;
+    else if (of_systemd && status->st_gid == 0)
         closed &= ~(mode_t)S_IRGRP;
     return (status->st_mode & closed) != 0;
+}
+
+/* Closed by 600, a file of root's would be closed to a service that is not root. */
+static int refuse_open(const struct stat *status, const char *path, struct errtext *err)
+{
+    const char *cure = "chmod 600";
+    if (status->st_uid != geteuid())
+        cure = is_group_of_ours(status->st_gid) ? "chmod 440"
+                                                : "give it a group of this program's, chmod 440";
+    return errtext_set(err, -EPERM, "%.200s is open to others (mode %04o); close it: %s %.200s",
+                       path, (unsigned)(status->st_mode & 07777), cure, path);
 }
 
 static int judge(const struct stat *status, const char *path, enum key_file_trust trust,
@@ -40,9 +70,7 @@ static int judge(const struct stat *status, const char *path, enum key_file_trus
                            "%.200s belongs to user %u, neither this program's nor root; chown it",
                            path, (unsigned)status->st_uid);
     if (ours && is_open_to_others(status, trust))
-        return errtext_set(err, -EPERM,
-                           "%.200s is open to others (mode %04o); close it: chmod 600 %.200s", path,
-                           (unsigned)(status->st_mode & 07777), path);
+        return refuse_open(status, path, err);
     if (status->st_size > KEY_FILE_MAX)
         return errtext_set(err, -EFBIG, "%.200s is larger than %d KiB", path, KEY_FILE_MAX / 1024);
     return 0;
@@ -151,8 +179,11 @@ int credentials_file_find(const char *file, const char *profile, struct found_ke
     if (named != NULL && named[0] != '\0') {
         struct text t = text_over(ret_path, SOURCE_PATH_MAX);
         text_add(&t, named);
-        return t.cut ? errtext_set(err, -ENAMETOOLONG, "the path of the credentials is too long")
-                     : credentials_file_read(ret_path, profile, ret, err);
+        if (t.cut)
+            return errtext_set(err, -ENAMETOOLONG, "the path of the credentials is too long");
+        /* It is meant: no other source steps in for it, with another account perhaps. */
+        int outcome = credentials_file_read(ret_path, profile, ret, err);
+        return outcome == SOURCE_ABSENT ? -ENOENT : outcome;
     }
     for (enum place place = PLACE_HOME; place < PLACES; place++) {
         if (!place_path(place, profile, ret_path))
@@ -162,7 +193,7 @@ int credentials_file_find(const char *file, const char *profile, struct found_ke
             return outcome;
     }
     return errtext_set(err, SOURCE_ABSENT,
-                       "none of $TENCENTCLOUD_CREDENTIALS_FILE, ~/.tencentcloud/credentials, "
+                       "no file is named, and none of ~/.tencentcloud/credentials, "
                        "/etc/tencentcloud/credentials and ~/.tccli/%.64s.credential is there",
                        profile);
 }

@@ -47,7 +47,10 @@ int credentials_env_take(struct found_keys *ret, struct errtext *err) MUST_CHECK
  * text, there is no such file; another negative errno with a text.
  */
 
-/* The named file, or the first of the usual places (credentials.h). */
+/*
+ * The named file, or the first of the usual places (credentials.h). A named one has to be there:
+ * -ENOENT, never SOURCE_ABSENT.
+ */
 int credentials_file_find(const char *file, const char *profile, struct found_keys *ret,
                           char *ret_path, struct errtext *err) MUST_CHECK;
 int credentials_file_read(const char *path, const char *profile, struct found_keys *ret,
@@ -81,7 +84,7 @@ int credentials_sts_parse(const char *bytes, size_t length, struct found_keys *r
 /* ---- files that hold a secret, credentials_file.c ---- */
 
 enum key_file_trust {
-    KEY_FILE_CLOSED,     /* to group and others */
+    KEY_FILE_CLOSED,     /* but to a group of ours where it is root's */
     KEY_FILE_SYSTEMD,    /* root's or our own group may read: newer systemd lets us in by an ACL */
     KEY_FILE_OF_CLUSTER, /* whoever owns it and may read it: the cluster lays it into the pod */
 };

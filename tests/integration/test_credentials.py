@@ -285,6 +285,33 @@ def test_a_key_file_that_is_replaced(stand_in, tmp_path):
     assert "NOT-FOR-YOU" not in "\n".join(daemon.lines) and "ROTATED" not in "\n".join(daemon.lines)
 
 
+@pytest.mark.parametrize("named", ["by the configuration", "by the environment"])
+def test_a_named_file_that_is_gone(stand_in, tmp_path, named):
+    """auto, on a machine with a role: the role does not step in for it, neither at a reload nor at a start."""
+    cloud = cloud_with_role(stand_in)
+    keys = tmp_path / "keys"
+    keys.write_text(f"[default]\nsecret_id={KEYS[0]}\nsecret_key={KEYS[1]}\n")
+    keys.chmod(0o600)
+    config = on_machine(cloud, "auto")
+    environment = {"HOME": "/nonexistent"}
+    if named == "by the configuration":
+        config["credentials"]["file"] = str(keys)
+    else:
+        environment["TENCENTCLOUD_CREDENTIALS_FILE"] = str(keys)
+    with Daemon(config, environment=environment) as daemon:
+        daemon.wait_for("backup_submitted")
+        keys.unlink()
+        daemon.reload()
+        assert f"{keys} does not exist" in daemon.wait_for("reload_failed")[0]["message"]
+        daemon.wait_for("backup_submitted", len(daemon.events("backup_submitted")) + 2)
+        assert daemon.stop() == 0
+    assert signed_by(cloud) == [KEYS[0]]
+    with Daemon(config, environment=environment) as daemon:
+        assert daemon.end() == 78
+    assert any(f"{keys} does not exist" in line for line in daemon.lines), daemon.lines
+    assert not [record for record in cloud.truth() if record["kind"] == "metadata"]
+
+
 def test_a_key_that_is_rotated_in_its_file(stand_in, tmp_path):
     """The old key is refused: nothing is sent but a probe or two until the file has the new one, and no instance is lost."""
     cloud = stand_in("--any-instance", "--task-time", "0", secret_id="AKIDrotated", secret_key="ROTATED")

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,7 +152,9 @@ static void open_files_are_refused_with_the_cure(void **state)
             continue;
         write_file(KEY, mode);
         int outcome = credentials_file_read(path, "default", &keys, &err);
-        if ((mode & 077) == 0) {
+        /* A file of root's, and of a group of ours: that one may read it. */
+        mode_t closed = geteuid() == 0 ? 037 : 077;
+        if ((mode & closed) == 0) {
             assert_int_equal(outcome, 0);
             continue;
         }
@@ -160,6 +163,64 @@ static void open_files_are_refused_with_the_cure(void **state)
         (void)snprintf(cure, sizeof cure, "chmod 600 %s", path);
         assert_non_null(strstr(err.text, cure));
     }
+    (void)unlink(path);
+}
+
+/* <grp.h>, which declares setgroups(), has a struct group as the engine has. */
+static int set_groups(int count, const gid_t *groups)
+{
+    return (int)syscall(SYS_setgroups, (long)count, groups);
+}
+
+/* As a mounted secret is for a service that is not root: root's, and of one of its groups. */
+static void a_group_of_ours_may_read_a_file_of_roots(void **state)
+{
+    (void)state;
+    static const struct {
+        uid_t owner;
+        gid_t group;
+        mode_t mode;
+        const char *cure; /* NULL: fine */
+    } rows[] = {
+        {0, 4242, 0440, NULL},
+        {0, 4242, 0640, NULL},
+        {0, 4243, 0440, NULL},
+        {0, 4242, 0444, "close it: chmod 440 /"},
+        {0, 4242, 0660, "close it: chmod 440 /"},
+        {0, 4242, 0450, "close it: chmod 440 /"},
+        {0, 4244, 0444, "close it: give it a group of this program's, chmod 440 /"},
+        {0, 0, 0644, "close it: give it a group of this program's, chmod 440 /"},
+        {4241, 4242, 0400, NULL},
+        {4241, 4242, 0440, "close it: chmod 600 /"},
+    };
+    static struct found_keys keys;
+    struct errtext err;
+    if (geteuid() != 0)
+        skip();
+    gid_t before[64];
+    int count = getgroups(64, before);
+    assert_true(count >= 0);
+    assert_int_equal(chmod(directory, 0711), 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        write_file(KEY, 0600);
+        assert_int_equal(chown(path, rows[i].owner, rows[i].group), 0);
+        assert_int_equal(chmod(path, rows[i].mode), 0);
+        gid_t extra = 4243;
+        assert_int_equal(set_groups(1, &extra), 0);
+        assert_int_equal(setegid(4242), 0);
+        assert_int_equal(seteuid(4241), 0);
+        int outcome = credentials_file_read(path, "default", &keys, &err);
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(setegid(0), 0);
+        assert_int_equal(set_groups(count, before), 0);
+        if (rows[i].cure == NULL) {
+            if (outcome != 0)
+                fail_msg("row %zu: %s", i, err.text);
+        } else if (outcome != -EPERM || strstr(err.text, rows[i].cure) == NULL) {
+            fail_msg("row %zu: %d, %s", i, outcome, outcome != 0 ? err.text : "");
+        }
+    }
+    found_keys_finish(&keys);
     (void)unlink(path);
 }
 
@@ -206,7 +267,7 @@ static void links_count_as_what_they_lead_to(void **state)
     assert_int_equal(credentials_file_read(link, "default", &keys, &err), 0);
     assert_string_equal(keys.id, ID);
     assert_string_equal(keys.key.bytes, KEY);
-    write_file(KEY, 0640);
+    write_file(KEY, 0644);
     assert_int_equal(credentials_file_read(link, "default", &keys, &err), -EPERM);
     assert_non_null(strstr(err.text, "chmod 600"));
     assert_int_equal(unlink(link), 0);
@@ -268,6 +329,45 @@ static void generations_follow_the_keys(void **state)
     assert_string_equal(keys->key.bytes, "other");
     credentials_destroy(c);
     (void)unlink(path);
+}
+
+/* Where auto could ask a service: a file that is named is meant, and no other account steps in. */
+static void a_named_file_has_to_be_there(void **state)
+{
+    (void)state;
+    struct credentials *c;
+    const struct keys *keys;
+    struct errtext err;
+    struct credentials_settings settings = {
+        .provider = CREDENTIALS_AUTO,
+        .file = path,
+        .profile = "default",
+        .metadata_url = "http://127.0.0.1:1/",
+    };
+    assert_int_equal(credentials_create(&c), 0);
+    struct keyring ring = credentials_keyring(c);
+    assert_int_equal(credentials_read(c, &settings, &err), CREDENTIALS_UNUSABLE);
+    assert_non_null(strstr(err.text, "keys does not exist"));
+
+    write_file(KEY, 0600);
+    assert_int_equal(credentials_read(c, &settings, &err), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(credentials_read(c, &settings, &err), CREDENTIALS_UNUSABLE);
+    assert_int_equal(ring.get(ring.context, &keys, &err), 0);
+    assert_string_equal(keys->key.bytes, KEY);
+
+    settings.file = NULL;
+    assert_int_equal(setenv("HOME", directory, 1), 0);
+    assert_int_equal(setenv("TENCENTCLOUD_CREDENTIALS_FILE", path, 1), 0);
+    assert_int_equal(credentials_read(c, &settings, &err), CREDENTIALS_UNUSABLE);
+    assert_non_null(strstr(err.text, "keys does not exist"));
+    assert_int_equal(ring.get(ring.context, &keys, &err), 0);
+
+    assert_int_equal(unsetenv("TENCENTCLOUD_CREDENTIALS_FILE"),
+                     0); /* the usual places may be empty */
+    assert_int_equal(credentials_read(c, &settings, &err), 0);
+    assert_int_equal(ring.get(ring.context, &keys, &err), -ENOENT);
+    credentials_destroy(c);
 }
 
 /* ---- the environment ---- */
@@ -518,9 +618,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(files_are_read_as_written),
         cmocka_unit_test(long_values_and_binary_are_refused),
         cmocka_unit_test(open_files_are_refused_with_the_cure),
+        cmocka_unit_test(a_group_of_ours_may_read_a_file_of_roots),
         cmocka_unit_test(other_kinds_of_files_are_refused),
         cmocka_unit_test(links_count_as_what_they_lead_to),
         cmocka_unit_test(generations_follow_the_keys),
+        cmocka_unit_test(a_named_file_has_to_be_there),
         cmocka_unit_test(the_environment_is_taken_and_wiped),
         cmocka_unit_test(half_an_environment_is_refused),
         cmocka_unit_test(systemd_hands_keys_over),
