@@ -1,4 +1,5 @@
 /* history: what became of each run, the newest slot first. */
+#include "base/reason.h"
 #include "base/text.h"
 #include "ctl/answer.h"
 #include "ctl/dialogue.h"
@@ -24,6 +25,7 @@ struct history {
     struct wall until;
     unsigned long limit;
     struct table *table;
+    struct screen screen;
 };
 
 static void put(const void *context, struct json_writer *request)
@@ -40,8 +42,8 @@ static void put(const void *context, struct json_writer *request)
     json_put_number(request, "limit", (int64_t)history->limit);
 }
 
-/* "CODE: text", either, or nothing. */
-static void put_reason(struct table *table, struct json_value row)
+/* "CODE: text", either, or nothing; a person is told what a reason means. */
+static void put_reason(const struct history *history, struct json_value row)
 {
     char code[128];
     char text[512];
@@ -52,8 +54,9 @@ static void put_reason(struct table *table, struct json_value row)
     if (has_code)
         text_add(&t, code);
     if (has_text && text[0] != '\0')
-        text_addf(&t, "%s%s", has_code ? ": " : "", text);
-    table_put(table, LOOK_PLAIN, reason);
+        text_addf(&t, "%s%s", has_code ? ": " : "",
+                  history->screen.terminal && !has_code ? reason_in_words(text) : text);
+    table_put(history->table, LOOK_PLAIN, reason);
 }
 
 static void read_run(void *context, struct json_value row)
@@ -78,7 +81,7 @@ static void read_run(void *context, struct json_value row)
     table_put(table, LOOK_PLAIN, number);
     (void)snprintf(number, sizeof number, "%lld", (long long)answer_number(row, "task_id"));
     table_put(table, LOOK_PLAIN, strcmp(number, "0") == 0 ? "" : number);
-    put_reason(table, row);
+    put_reason(history, row);
 }
 
 /* Where nothing was found, a person is told for what was looked. */
@@ -155,8 +158,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
         exit_code = judge(&history);
     if (exit_code != CTL_GO_ON)
         return exit_code;
-    const struct screen screen = screen_of(stdout);
-    history.table = table_create(columns, sizeof columns / sizeof columns[0], &screen);
+    history.screen = screen_of(stdout);
+    history.table = table_create(columns, sizeof columns / sizeof columns[0], &history.screen);
     exit_code = ask(ctl, &history);
     table_destroy(history.table);
     return exit_code;

@@ -5,6 +5,7 @@
  */
 #include "ports/ledger_decisions.h"
 
+#include "base/reason.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -84,25 +85,10 @@ static void add_message(struct text *t, const struct history_run *run)
         text_addf(t, ": %s", run->message);
 }
 
-/* The engine's reason for sending nothing, in words; another one as it stands. */
 static void add_why_not(struct text *t, const struct history_run *run)
 {
-    static const struct {
-        const char *reason;
-        const char *words;
-    } known[] = {
-        {"overlap", "its previous backup has not ended, and overlap is forbidden"},
-        {"paused", "the schedule is paused"},
-        {"refused", "the order could not be recorded as a whole"},
-        {"removed", "it was taken out of the file"},
-        {"start_within", "its turn did not come inside start_within"},
-        {"stopping", "the daemon was being stopped"},
-    };
-    const char *words = run->message;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(run->message, known[i].reason) == 0)
-            words = known[i].words;
-    text_addf(t, "nothing was sent%s%s", words[0] != '\0' ? ": " : "", words);
+    text_addf(t, "nothing was sent%s%s", run->message[0] != '\0' ? ": " : "",
+              reason_in_words(run->message));
 }
 
 static const char *say_finished(const struct history_run *run, struct text *t)

@@ -483,14 +483,17 @@ def test_run_and_wait(tmp_path):
 
 def test_run_and_wait_in_vain(tmp_path):
     failed = {"schedule": "n", "instance": "crs-a", "outcome": "failed", "code": "FailedOperation.X", "text": "no"}
-    last = counts(succeeded=1, failed=1, failures=[failed])
+    skipped = {"schedule": "n", "instance": "crs-b", "outcome": "skipped", "text": "overlap"}
+    last = counts(other=1, failed=1, failures=[failed, skipped])
     with Server(tmp_path, run=end(**ORDER), runs=last) as server:
         assert server.call("run", "--schedule", "n", "--wait") == (
-            1, "crs-a\tfailed\tFailedOperation.X: no\n1 of 2 succeeded\n", "")
+            1, "crs-a\tfailed\tFailedOperation.X: no\ncrs-b\tskipped\toverlap\n0 of 2 succeeded\n", "")
         command = [CTL, "run", "--schedule", "n", "--wait", "--socket", server.path]
         shown = on_a_terminal(command, env={"NO_COLOR": "1"})[1]
-        assert shown[-3].endswith("INSTANCE  RESULT  REASON")
-        assert shown[-2:] == ["crs-a     failed  FailedOperation.X: no", "1 of 2 succeeded"]
+        assert shown[-4].endswith("INSTANCE  RESULT   REASON")
+        assert shown[-3:] == [
+            "crs-a     failed   FailedOperation.X: no",
+            "crs-b     skipped  its previous backup has not ended, and overlap is forbidden", "0 of 2 succeeded"]
         code, out, _ = server.call("run", "--schedule", "n", "--wait", "--json")
         assert code == 1 and json.loads(out) == {"order": ORDER, "result": json.loads(last)["end"]}
 

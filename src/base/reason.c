@@ -1,0 +1,27 @@
+/* See reason.h. */
+#include "base/reason.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+    const char *reason;
+    const char *words;
+} known[] = {
+    {"overlap", "its previous backup has not ended, and overlap is forbidden"},
+    {"passed", "the slot passed while the daemon was down or its clock was wrong"},
+    {"paused", "the schedule is paused"},
+    {"refused", "the order could not be recorded as a whole"},
+    {"removed", "it was taken out of the file"},
+    {"start_within", "its turn did not come inside start_within"},
+    {"stopping", "the daemon was being stopped"},
+    {"too_late", "the slot was found later than start_within allows"},
+};
+
+const char *reason_in_words(const char *reason)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(reason, known[i].reason) == 0)
+            return known[i].words;
+    return reason;
+}
