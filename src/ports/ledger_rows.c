@@ -94,8 +94,11 @@ static const char *const texts[STATEMENTS] = {
                    " AND (slot, instance) > (?3, ?4) ORDER BY slot, instance LIMIT " TEXT_OF(
                        LEDGER_SWEEP_ROWS),
     [SWEEP_DELETE] = "DELETE FROM runs WHERE schedule = ?1 AND state = 1"
-                     " AND finish IS NOT '" OPEN
-                     "' AND (slot, instance) > (?2, ?3) AND (slot, instance) <= (?4, ?5)",
+                     " AND finish IS NOT '" OPEN "' AND result IS NOT 'again'"
+                     " AND NOT EXISTS (SELECT 1 FROM runs AS whole WHERE whole.schedule = ?1"
+                     " AND whole.slot = runs.slot AND whole.instance = '" LEDGER_WHOLE_SLOT
+                     "' AND whole.state = 0)"
+                     " AND (slot, instance) > (?2, ?3) AND (slot, instance) <= (?4, ?5)",
     [SWEEP_NEXT] = "SELECT schedule FROM runs WHERE schedule > ?1 ORDER BY schedule LIMIT 1",
 };
 

@@ -94,9 +94,10 @@ struct ledger_sweep {
 #define LEDGER_SWEEP_DONE 1
 
 /*
- * One step of a sweep: deletes ended runs of slots before `before`, and never one whose task is
- * still watched, nor one of the slot of its schedule's horizon or a later one, since a restart asks
- * for those. Outcomes: 0, there is more; LEDGER_SWEEP_DONE; negative.
+ * One step of a sweep: deletes ended runs of slots before `before`, and never one that a restart
+ * asks for: whose task is still watched; that is to be run again; of a slot that is open, where a
+ * member without a row would be run; of the slot of its schedule's horizon or a later one.
+ * Outcomes: 0, there is more; LEDGER_SWEEP_DONE; negative.
  */
 int ledger_rows_sweep(struct ledger_rows *rows, struct ledger_sweep *sweep, struct wall before,
                       unsigned *ret_deleted) MUST_CHECK;

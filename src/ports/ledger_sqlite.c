@@ -11,6 +11,7 @@
 #include "ports/ledger_sqlite.h"
 
 #include "engine/model.h"
+#include "ports/ledger_clock.h"
 #include "ports/ledger_lock.h"
 #include "ports/ledger_reader.h"
 #include "ports/ledger_rows.h"
@@ -318,6 +319,7 @@ static int open_all(struct ledger_sqlite *ledger, const struct ledger_sqlite_opt
     const struct ledger_worker_options worker = {
         .file = ledger->file,
         .keep_us = options->keep_us > 0 ? options->keep_us : MODEL_LEDGER_KEEP_US,
+        .trial_ns = options->trial_ns > 0 ? options->trial_ns : LEDGER_CLOCK_TRIAL_NS,
         .queue_max = options->queue_max > 0 ? options->queue_max : LEDGER_QUEUE_MAX,
         .notify = notify,
         .context = ledger,

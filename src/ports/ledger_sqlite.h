@@ -15,10 +15,11 @@
  * where a horizon goes back. horizon() knows what is queued too; the others know what is durable.
  *
  * One process at a time has a state directory: a lock that ends with its holder (ledger_lock.h).
- * Runs older than `keep_us` are deleted in small steps when nothing is to be written, except those
- * that are not ended, those that were submitted and are not finished, and those of a schedule's
- * newest slot. Age is counted from the newest entry that this process has written, never by a
- * clock.
+ * Runs older than `keep_us` are deleted in small steps when something was written and nothing is
+ * to be, except what a restart asks for: runs that are not ended, are to be run again or were
+ * submitted and are not finished, those of a slot that is open, and those of a schedule's newest
+ * slot. Age is counted by the wall clock, but not before that has run for hours of this process's
+ * life without a step (ledger_clock.h); never by an entry's own time.
  */
 #pragma once
 
@@ -48,6 +49,7 @@ struct ledger_sqlite_sink {
 struct ledger_sqlite_options {
     const char *state_dir; /* is there, and ours */
     int64_t keep_us;       /* 0: MODEL_LEDGER_KEEP_US */
+    int64_t trial_ns;      /* 0: LEDGER_CLOCK_TRIAL_NS; less is for tests */
     unsigned queue_max;    /* 0: LEDGER_QUEUE_MAX; at least 4 */
 };
 

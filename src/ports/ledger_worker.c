@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ports/clock_system.h"
+#include "ports/ledger_clock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,6 +30,7 @@ struct list {
 struct ledger_worker {
     char *file;
     unsigned queue_max;
+    int64_t sweep_period_ns;
     void (*notify)(void *context);
     void *context;
     uv_thread_t thread;
@@ -36,8 +38,10 @@ struct ledger_worker {
     /* The thread's own. */
     struct ledger_rows *rows;
     struct ledger_sweep sweep;
-    struct wall newest;   /* of the entries written */
-    struct wall swept_at; /* `newest` when the last sweep began */
+    struct ledger_clock clock;
+    struct mono swept_at; /* when the last sweep began, or we did */
+    struct wall old;      /* what this sweep deletes is before */
+    bool written;         /* anything since it began */
     bool sweeping;
     int last_failure;
     struct mono retry_at;
@@ -176,9 +180,7 @@ static void settle_written(struct ledger_worker *worker, unsigned limit)
     worker->figures.commits++;
     for (; worker->batch.first != NULL && limit > 0; limit--) {
         struct ledger_item *item = list_pop(&worker->batch);
-        if (item->kind != LEDGER_ITEM_HORIZON && item->kind != LEDGER_ITEM_PAUSE
-            && wall_before(worker->newest, item->at))
-            worker->newest = item->at;
+        worker->written = true;
         worker->figures.entries++;
         answer(worker, item, 0);
     }
@@ -252,16 +254,19 @@ static void work(struct ledger_worker *worker)
     }
 }
 
-/* Time for another sweep? The measure is the entries' own time: an idle ledger has nothing to do.
- */
+/* Time for another sweep? An idle ledger has nothing to do. */
 static bool wants_sweep(struct ledger_worker *worker)
 {
     if (worker->last_failure != 0 || worker->stop)
         return false;
-    if (!worker->sweeping
-        && wall_diff_us(worker->newest, worker->swept_at) >= LEDGER_SWEEP_PERIOD_US) {
+    struct now now = clock_now();
+    bool believed = ledger_clock_is_believed(&worker->clock, now);
+    if (!worker->sweeping && worker->written && believed
+        && mono_diff_ns(now.mono, worker->swept_at) >= worker->sweep_period_ns) {
         worker->sweeping = true;
-        worker->swept_at = worker->newest;
+        worker->written = false;
+        worker->swept_at = now.mono;
+        worker->old = wall_add_us(now.wall, -worker->keep_us);
         worker->sweep = (struct ledger_sweep){.slot = INT64_MIN};
     }
     return worker->sweeping;
@@ -271,9 +276,8 @@ static bool wants_sweep(struct ledger_worker *worker)
 static void sweep_some(struct ledger_worker *worker)
 {
     unsigned deleted = 0;
-    struct wall before = wall_add_us(worker->swept_at, -worker->keep_us);
     uv_mutex_unlock(&worker->mutex);
-    int r = ledger_rows_sweep(worker->rows, &worker->sweep, before, &deleted);
+    int r = ledger_rows_sweep(worker->rows, &worker->sweep, worker->old, &deleted);
     ledger_rows_checkpoint(worker->rows);
     uv_mutex_lock(&worker->mutex);
     worker->figures.swept += deleted;
@@ -551,6 +555,10 @@ int ledger_worker_create(const struct ledger_worker_options *options, struct led
     worker->file = file;
     worker->keep_us = options->keep_us;
     worker->queue_max = options->queue_max;
+    worker->clock = (struct ledger_clock){clock_now(), options->trial_ns};
+    worker->swept_at = worker->clock.since.mono;
+    worker->sweep_period_ns =
+        options->trial_ns < LEDGER_SWEEP_PERIOD_NS ? options->trial_ns : LEDGER_SWEEP_PERIOD_NS;
     worker->notify = options->notify;
     worker->context = options->context;
     worker->ok = true;

@@ -25,9 +25,9 @@
 #include <stdint.h>
 
 #define LEDGER_RETRY_NS NS_PER_SECOND
-#define LEDGER_BATCH_MAX 16384                        /* items of one transaction */
-#define LEDGER_PROBE_MAX 64                           /* the same while the disk fails */
-#define LEDGER_SWEEP_PERIOD_US (3600 * US_PER_SECOND) /* of the entries' own time */
+#define LEDGER_BATCH_MAX 16384 /* items of one transaction */
+#define LEDGER_PROBE_MAX 64    /* the same while the disk fails */
+#define LEDGER_SWEEP_PERIOD_NS (3600 * NS_PER_SECOND)
 #define LEDGER_SWEEP_PAUSE_NS (50 * NS_PER_SECOND / 1000)
 #define LEDGER_LATE_CHAINS 256
 
@@ -36,6 +36,7 @@ struct ledger_worker;
 struct ledger_worker_options {
     const char *file; /* copied */
     int64_t keep_us;
+    int64_t trial_ns; /* of the clock; sweeps are no further apart than this either */
     unsigned queue_max;
     void (*notify)(void *context);
     void *context;

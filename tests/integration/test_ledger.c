@@ -672,90 +672,6 @@ static void test_append_after_close(void **state)
     assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM horizons"), 0);
 }
 
-/* ---- retention ---- */
-
-#define DAY ((int64_t)86400)
-
-/* What is old and still watched stays till it is finished. */
-static void test_retention_of_unfinished(void **state)
-{
-    struct shelf *shelf = *state;
-    assert_int_equal(
-        shelf_open_with(shelf, (struct ledger_sqlite_options){.keep_us = DAY * US_PER_SECOND}), 0);
-    for (int64_t i = 0; i < 3; i++)
-        assert_int_equal(shelf_end(shelf, "crs-a", SLOT + i, LEDGER_SUBMITTED), 0);
-    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT, 1, LEDGER_SUCCEEDED), 0);
-    assert_int_equal(shelf_end(shelf, "crs-new", SLOT + 2 * DAY, LEDGER_MISSED), 0);
-    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 1; i++)
-        shelf_run(shelf, 10);
-    shelf_run(shelf, 300);
-    assert_int_equal(shelf_figures(shelf).swept, 1);
-    count_is(shelf, 2, "instance = 'crs-a' AND finish = 'open'");
-    assert_int_equal(shelf_finish_task(shelf, "crs-a", SLOT + 1, 1, LEDGER_STUCK), 0);
-    assert_int_equal(shelf_end(shelf, "crs-new", SLOT + 3 * DAY, LEDGER_MISSED), 0);
-    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 2; i++)
-        shelf_run(shelf, 10);
-    count_is(shelf, 1, "instance = 'crs-a' AND finish = 'open'");
-}
-
-/* A reload's age holds from the next sweep on. */
-static void test_retention_changes(void **state)
-{
-    struct shelf *shelf = *state;
-    assert_int_equal(shelf_open(shelf), 0);
-    assert_int_equal(shelf_end(shelf, "crs-a", SLOT, LEDGER_MISSED), 0);
-    assert_int_equal(shelf_end(shelf, "crs-a", SLOT + 2 * DAY, LEDGER_MISSED), 0);
-    assert_true(shelf_wait_idle(shelf, 10000));
-    shelf_run(shelf, 300);
-    assert_int_equal(shelf_figures(shelf).swept, 0);
-    ledger_sqlite_set_keep(shelf->ledger, DAY * US_PER_SECOND);
-    assert_int_equal(shelf_end(shelf, "crs-a", SLOT + 2 * DAY + 7200, LEDGER_MISSED), 0);
-    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 1; i++)
-        shelf_run(shelf, 10);
-    assert_int_equal(shelf_figures(shelf).swept, 1);
-}
-
-static void test_retention(void **state)
-{
-    struct shelf *shelf = *state;
-    char sql[1024];
-    assert_int_equal(shelf_open(shelf), 0);
-    shelf_close(shelf);
-    /* Per schedule: 1,300 ended runs of 100 days ago, 700 of 80, and 3 old ones that are open. */
-    (void)snprintf(
-        sql, sizeof sql,
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2003),"
-        " s(name) AS (VALUES('early'), ('nightly'), ('yearly'))"
-        " INSERT INTO runs(schedule, slot, instance, state, attempt, result)"
-        " SELECT name, (%lld - CASE WHEN i <= 1300 OR i > 2000 THEN 100 ELSE 80 END * 86400)"
-        " * 1000000, 'crs-' || i, CASE WHEN i > 2000 THEN 0 ELSE 1 END, 1, 'submitted' FROM n, s;"
-        "INSERT INTO horizons VALUES('yearly', 'x', (%lld - 100 * 86400) * 1000000)",
-        (long long)SLOT, (long long)SLOT);
-    shelf_exec(shelf, sql);
-    assert_int_equal(shelf_open(shelf), 0);
-    shelf_run(shelf, 100);
-    assert_int_equal(shelf_figures(shelf).swept, 0); /* no entry has told what time it is */
-    assert_int_equal(shelf_start(shelf, 1, "crs-new", SLOT), 0);
-    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 2600; i++)
-        shelf_run(shelf, 10);
-    shelf_run(shelf, 300);
-    assert_int_equal(shelf_figures(shelf).swept, 2600);
-    /* Those of a horizon's slot stay, and whatever is open. */
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE schedule = 'yearly'"), 2003);
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE state = 0"), 10);
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE schedule = 'early'"), 703);
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM horizons"), 1);
-
-    /* The next hour's sweep, with later entries. */
-    assert_int_equal(shelf_end(shelf, "crs-new", SLOT + 20 * DAY, LEDGER_SUBMITTED), 0);
-    for (int i = 0; i < 1000 && shelf_figures(shelf).swept < 4000; i++)
-        shelf_run(shelf, 10);
-    assert_int_equal(shelf_figures(shelf).swept, 4000);
-    assert_int_equal(shelf_ask(shelf, "SELECT count(*) FROM runs WHERE schedule <> 'yearly'"
-                                      " AND state = 1"),
-                     1);
-}
-
 /* ---- one process at a time ---- */
 
 static void test_second_holder(void **state)
@@ -853,9 +769,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_queue_max, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_writes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_append_after_close, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_retention_of_unfinished, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_retention_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_holder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_dies_with_holder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_modes, set_up, tear_down),
