@@ -40,16 +40,45 @@ static long read_holder(int lock)
     return pid > 0 ? pid : 0;
 }
 
-static int say_held(int lock, const char *state_dir, struct errtext *err)
+static int say_held(long holder, const char *state_dir, struct errtext *err)
 {
-    long holder = read_holder(lock);
     if (holder == 0)
         return errtext_set(err, -EBUSY, "%s is in use by another crsbackupd", state_dir);
     return errtext_set(err, -EBUSY, "%s is in use by another crsbackupd (process %ld)", state_dir,
                        holder);
 }
 
-static int take(int directory, const char *state_dir, int *ret, struct errtext *err)
+/* The file may have been removed, and a new one names nobody. */
+static int say_directory_held(int directory, const char *state_dir, struct errtext *err)
+{
+    int file = openat(directory, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file < 0)
+        return errtext_set(err, -EBUSY,
+                           "%s is in use by another crsbackupd, although its file \"lock\" was "
+                           "removed; end that one first",
+                           state_dir);
+    int r = say_held(read_holder(file), state_dir, err);
+    (void)close(file);
+    return r;
+}
+
+/* Outcomes: 0, locked or not to be locked (then with a warning); -EBUSY. */
+static int lock_directory(int directory, const char *state_dir, struct errtext *warning,
+                          struct errtext *err)
+{
+    if (flock(directory, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return say_directory_held(directory, state_dir, err);
+    if (warning->text[0] == '\0')
+        (void)errtext_set(warning, 0,
+                          "%s itself cannot be locked (%s): only its file \"lock\" keeps a second "
+                          "crsbackupd out, and must not be removed",
+                          state_dir, strerror(errno));
+    return 0;
+}
+
+static int lock_file(int directory, const char *state_dir, int *ret, struct errtext *err)
 {
     int lock =
         openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -59,7 +88,7 @@ static int take(int directory, const char *state_dir, int *ret, struct errtext *
                            strerror(-r));
     }
     if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        int r = errno == EWOULDBLOCK ? say_held(lock, state_dir, err)
+        int r = errno == EWOULDBLOCK ? say_held(read_holder(lock), state_dir, err)
                                      : errtext_set(err, -errno, "%s/lock cannot be locked: %s",
                                                    state_dir, strerror(errno));
         (void)close(lock);
@@ -96,27 +125,35 @@ static int make_file(int directory, const char *state_dir, const char *name,
     return 0;
 }
 
-int ledger_lock_take(const char *state_dir, const char *file, int *ret, struct errtext *warning,
-                     struct errtext *err)
+int ledger_lock_take(const char *state_dir, const char *file, struct ledger_lock *ret,
+                     struct errtext *warning, struct errtext *err)
 {
     warning->text[0] = '\0';
-    int directory = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0) {
+    struct ledger_lock lock = {open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -1};
+    if (lock.directory < 0) {
         int r = -errno;
         return errtext_set(err, r, "the state directory %s cannot be used: %s", state_dir,
                            strerror(-r));
     }
-    look_at_directory(directory, state_dir, warning);
-    int lock = -1;
-    int r = take(directory, state_dir, &lock, err);
+    look_at_directory(lock.directory, state_dir, warning);
+    int r = lock_directory(lock.directory, state_dir, warning, err);
     if (r == 0)
-        r = make_file(directory, state_dir, file, warning, err);
-    (void)close(directory);
+        r = lock_file(lock.directory, state_dir, &lock.file, err);
+    if (r == 0)
+        r = make_file(lock.directory, state_dir, file, warning, err);
     if (r < 0) {
-        if (lock >= 0)
-            (void)close(lock);
+        ledger_lock_release(&lock);
         return r;
     }
     *ret = lock;
     return 0;
+}
+
+void ledger_lock_release(struct ledger_lock *lock)
+{
+    if (lock->file >= 0)
+        (void)close(lock->file);
+    if (lock->directory >= 0)
+        (void)close(lock->directory);
+    *lock = (struct ledger_lock){-1, -1};
 }

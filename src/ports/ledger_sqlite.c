@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 #define READER_IDLE_MS 1000
@@ -38,7 +37,7 @@ struct ledger_sqlite {
     struct ledger_worker *worker; /* NULL: ended or abandoned */
     struct ledger_reader *reader; /* open for READER_IDLE_MS after it was wanted */
     char *file;
-    int lock;
+    struct ledger_lock lock;
     void *spares[SPARES]; /* NULL: used */
     bool closing;
     bool told_ok;
@@ -260,8 +259,7 @@ static void end(struct ledger_sqlite *ledger, unsigned lost)
         tell_lost(ledger, lost);
     ledger_worker_destroy(ledger->worker);
     ledger->worker = NULL;
-    (void)close(ledger->lock);
-    ledger->lock = -1;
+    ledger_lock_release(&ledger->lock);
     close_handles(ledger);
 }
 
@@ -338,8 +336,7 @@ static void free_memory(struct ledger_sqlite *ledger)
 static void free_all(struct ledger_sqlite *ledger)
 {
     drop_reader(ledger);
-    if (ledger->lock >= 0)
-        (void)close(ledger->lock);
+    ledger_lock_release(&ledger->lock);
     free_memory(ledger);
 }
 
@@ -351,7 +348,7 @@ int ledger_sqlite_create(uv_loop_t *loop, const struct ledger_sqlite_options *op
     if (ledger == NULL)
         return errtext_set(err, -ENOMEM, "%s", strerror(ENOMEM));
     ledger->sink = *sink;
-    ledger->lock = -1;
+    ledger->lock = (struct ledger_lock){-1, -1};
     ledger->told_ok = true;
     int r = open_all(ledger, options, warning, err);
     if (r < 0) {

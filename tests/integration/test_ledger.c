@@ -697,6 +697,29 @@ static void test_second_holder(void **state)
     free(other.told);
 }
 
+/* Whoever finds the file "lock" in the way and removes it gets no second daemon by that. */
+static void test_lock_file_removed(void **state)
+{
+    struct shelf *shelf = *state;
+    struct shelf other;
+    char path[192];
+    assert_int_equal(shelf_open(shelf), 0);
+    assert_string_equal(shelf->warning.text, "");
+    shelf_make(&other);
+    assert_int_equal(rmdir(other.dir), 0);
+    (void)snprintf(other.dir, sizeof other.dir, "%s", shelf->dir);
+    (void)snprintf(path, sizeof path, "%s/lock", shelf->dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(shelf_open(&other), -EBUSY);
+    assert_non_null(strstr(other.err.text, "\"lock\" was removed"));
+    assert_non_null(strstr(other.err.text, shelf->dir));
+    shelf_close(shelf);
+    assert_int_equal(shelf_open(&other), 0); /* both locks are given back */
+    shelf_close(&other);
+    assert_int_equal(uv_loop_close(&other.loop), 0);
+    free(other.told);
+}
+
 static void test_lock_dies_with_holder(void **state)
 {
     struct shelf *shelf = *state;
@@ -770,6 +793,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_close_writes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_append_after_close, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_holder, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock_file_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_dies_with_holder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_modes, set_up, tear_down),
     };
