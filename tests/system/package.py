@@ -46,12 +46,14 @@ def copy_tree(to):
 
 
 def with_version(package, version, directory):
-    """The same package under a higher version."""
+    """The same package under a higher version, whose file for the keys says something else."""
     tree = pathlib.Path(directory) / "tree"
     subprocess.run(["dpkg-deb", "-R", str(package), str(tree)], check=True, timeout=60)
     control = tree / "DEBIAN/control"
     lines = [f"Version: {version}" if line.startswith("Version:") else line for line in control.read_text().splitlines()]
     control.write_text("\n".join(lines) + "\n")
+    with open(tree / "usr/share/crsbackupd/credentials.env", "a", encoding="utf-8") as template:
+        template.write("# Another line.\n")
     made = pathlib.Path(directory) / f"crsbackupd_{version}.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "-b", str(tree), str(made)], check=True, timeout=60, stdout=subprocess.DEVNULL)
     return made

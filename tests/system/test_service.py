@@ -302,7 +302,12 @@ def test_upgrade(machine, package, tmp_path):
     higher = packages.with_version(package, "0.1.0+next", tmp_path)
     shutil.copy(higher, machine.path("/var/tmp/next.deb"))
     pid, before = machine.show("MainPID"), machine.path(CONFIG).read_text()
+    machine.write(KEY_FILE, f"#{KEYS[1]}\n", 0o600)
     apt(machine, "install", "/var/tmp/next.deb")
+    # Nothing was asked or shown that has keys in it: dpkg does that with conffiles.
+    assert machine.path(KEY_FILE).read_text() == f"#{KEYS[1]}\n" and rights(machine, KEY_FILE) == "600 root:root"
+    assert KEYS[1] not in machine.run("sh", "-c", "cat /var/log/apt/term.log /var/log/dpkg.log").stdout
+    assert KEY_FILE not in machine.run("dpkg-query", "-W", "-f", "${Conffiles}", "crsbackupd").stdout
     assert machine.show("ActiveState") == "active"
     assert machine.show("MainPID") != pid
     assert machine.path(CONFIG).read_text() == before
@@ -338,6 +343,10 @@ def test_purge(machine):
     for name in (DROP_IN, "/etc/crsbackupd/secret-id", "/etc/crsbackupd/secret-key"):
         machine.path(name).unlink()
     machine.path(DROP_IN).parent.rmdir()
+    # Of a file system of its own only the mount point stays.
+    machine.run("mount", "--bind", "/var/lib/crsbackupd", "/var/lib/crsbackupd")
     apt(machine, "purge", "crsbackupd")
+    machine.run("umount", "/var/lib/crsbackupd")
+    machine.path("/var/lib/crsbackupd").rmdir()
     left = machine.run("find", "/", "-xdev", "-name", "*crsbackupd*", "-not", "-path", "/var/log/*", "-not", "-path", "/var/tmp/*").stdout
     assert left == ""
