@@ -423,7 +423,7 @@ int console_open(struct daemon *daemon, struct console **ret, struct errtext *er
     desk_destroy(console->desk);
     free(console);
     if (daemon->config->control_given)
-        return errtext_prefix(err, r, "control.socket: ");
+        return errtext_prefix(err, r, "control.socket");
     char line[ERRTEXT_MAX + 64];
     (void)snprintf(line, sizeof line, "no control socket, crsbackupctl cannot be used: %s",
                    err->text);

@@ -253,6 +253,26 @@ static int create_engine(struct daemon *daemon, struct errtext *err)
     return r < 0 ? errtext_set(err, r, "out of memory") : 0;
 }
 
+/* The file names a place that is not there or not ours. A person mends it; time does not. */
+static bool is_misnamed(int outcome)
+{
+    static const int errors[] = {ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG};
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        if (outcome == -errors[i])
+            return true;
+    return false;
+}
+
+/* Those whose place the file names. */
+static int open_places(struct daemon *daemon, struct errtext *err)
+{
+    int r = open_ledger(daemon, err);
+    if (r == 0)
+        r = console_open(daemon, &daemon->console, err);
+    daemon->misnamed = is_misnamed(r);
+    return r;
+}
+
 static int open_ports(struct daemon *daemon, struct errtext *err)
 {
     const struct loop_calls calls = {.context = daemon, .turn = turn, .signalled = on_signal};
@@ -268,9 +288,7 @@ static int open_ports(struct daemon *daemon, struct errtext *err)
     const struct transport transport = http_curl_transport(daemon->http);
     r = credentials_open(daemon->credentials, loop_uv(daemon->loop), &transport, on_keys_answered,
                          daemon, err);
-    if (r == 0)
-        r = open_ledger(daemon, err);
-    return r < 0 ? r : console_open(daemon, &daemon->console, err);
+    return r < 0 ? r : open_places(daemon, err);
 }
 
 int daemon_start(struct daemon *daemon, struct errtext *err)

@@ -55,6 +55,7 @@ struct daemon {
     struct reload reload;
     uint64_t reloads_begun;
     char ledger_text[ERRTEXT_MAX]; /* why it cannot record; "": it can */
+    bool misnamed;                 /* state_dir or control.socket cannot be had: no start */
     bool reload_wanted;
     bool drain_wanted;
     bool draining;

@@ -45,7 +45,7 @@ static enum exit_code run(const struct options *options)
         r = daemon_run(&daemon, &err);
     if (r < 0) {
         (void)fprintf(stderr, "crsbackupd: %s\n", err.text);
-        code = EXIT_CODE_FAILURE;
+        code = daemon.misnamed ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
     }
 out:
     daemon_finish(&daemon);

@@ -150,6 +150,18 @@ def test_one_daemon_at_a_time(stand_in, tmp_path):
         assert daemon.stop() == 0
 
 
+@pytest.mark.parametrize("key, place", [("state_dir", "missing/state"), ("control.socket", "missing/control.sock"), ("state_dir", "file/state")])
+def test_a_place_that_is_not_there(stand_in, tmp_path, key, place):
+    """Not to be tried again: what the file names is for a person to mend."""
+    (tmp_path / "file").touch()
+    path = str(tmp_path / place)
+    config = configuration(stand_in("--any-instance"), ONE, **({"control": {"socket": path}} if key == "control.socket" else {key: path}))
+    with Daemon(config, KEYS, directory=str(tmp_path)) as daemon:
+        assert daemon.end() == 78
+        (event,) = daemon.events("start_failed")
+        assert event["message"].startswith(f"{key}{':' if '.' in key else ''} {path}")
+
+
 @pytest.mark.parametrize("abstract", [False, True])
 def test_the_service_manager_is_told(stand_in, abstract):
     cloud = stand_in("--any-instance")
