@@ -71,10 +71,15 @@ int place_connect(const char *socket, const char *config, int64_t timeout_us, st
     if (exit_code == CTL_GO_ON)
         exit_code = dialogue_connect(ret->path, timeout_us, ret_fd, err);
     struct place other;
-    struct errtext ignored;
-    if (exit_code != CTL_NO_DAEMON || access(CONFIG_PATH, R_OK) != 0
-        || name_by_file(&other, CONFIG_PATH, &ignored) != CTL_GO_ON
-        || strcmp(other.path, ret->path) == 0)
+    struct errtext mistake = {""};
+    if (exit_code != CTL_NO_DAEMON || access(CONFIG_PATH, R_OK) != 0)
+        return exit_code;
+    if (name_by_file(&other, CONFIG_PATH, &mistake) != CTL_GO_ON) {
+        const struct errtext nobody = *err;
+        return errtext_set(err, exit_code, "%s; whether it is elsewhere the file does not say: %s",
+                           nobody.text, mistake.text);
+    }
+    if (strcmp(other.path, ret->path) == 0)
         return exit_code;
     *ret = other;
     return dialogue_connect(ret->path, timeout_us, ret_fd, err);

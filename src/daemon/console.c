@@ -11,6 +11,7 @@
 #include "daemon/console_desk.h"
 #include "daemon/loop.h"
 #include "ports/clock_system.h"
+#include "ports/config_system.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -402,6 +403,17 @@ struct mono console_step(struct console *console, struct mono now)
 
 /* ---- life ---- */
 
+/* Whoever cannot read the file's path, as after a mistake in it, finds the daemon all the same. */
+static void link_default_place(struct daemon *daemon, struct console *console)
+{
+    char place[CONFIG_SYSTEM_PATH_MAX];
+    struct errtext err = {""};
+    if (config_system_socket(place) == NULL || strcmp(place, daemon->config->control_socket) == 0)
+        return;
+    if (control_socket_link(console->socket, place, &err) < 0)
+        daemon_say_warning(daemon, err.text);
+}
+
 int console_open(struct daemon *daemon, struct console **ret, struct errtext *err)
 {
     struct console *console = calloc(1, sizeof *console);
@@ -417,6 +429,7 @@ int console_open(struct daemon *daemon, struct console **ret, struct errtext *er
     r = control_socket_open(loop_uv(daemon->loop), daemon->config->control_socket, &calls,
                             &console->socket, err);
     if (r == 0) {
+        link_default_place(daemon, console);
         *ret = console;
         return 0;
     }

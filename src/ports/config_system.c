@@ -8,18 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_SIZE 4096
-
 /* systemd writes several, joined by colons, where a unit names several. NULL: not set. */
-static const char *first_directory(const char *variable, const char *more, char buffer[PATH_SIZE])
+static const char *first_directory(const char *variable, const char *more,
+                                   char buffer[CONFIG_SYSTEM_PATH_MAX])
 {
     const char *value = getenv(variable);
     if (value == NULL || value[0] == '\0')
         return NULL;
-    struct text t = text_over(buffer, PATH_SIZE);
+    struct text t = text_over(buffer, CONFIG_SYSTEM_PATH_MAX);
     text_add_bytes(&t, value, strcspn(value, ":"));
     text_add(&t, more);
     return buffer;
+}
+
+const char *config_system_socket(char buffer[CONFIG_SYSTEM_PATH_MAX])
+{
+    return first_directory("RUNTIME_DIRECTORY", "/control.sock", buffer);
 }
 
 int config_system_load(const char *path, struct wall now, struct config **ret,
@@ -33,9 +37,9 @@ int config_system_load(const char *path, struct wall now, struct config **ret,
         .zone_context = &zoneinfo,
         .ca_file = certificates_check,
     };
-    char state_dir[PATH_SIZE];
-    char socket[PATH_SIZE];
+    char state_dir[CONFIG_SYSTEM_PATH_MAX];
+    char socket[CONFIG_SYSTEM_PATH_MAX];
     options.state_dir = first_directory("STATE_DIRECTORY", "", state_dir);
-    options.socket = first_directory("RUNTIME_DIRECTORY", "/control.sock", socket);
+    options.socket = config_system_socket(socket);
     return config_yaml_load(path, &options, ret, report);
 }

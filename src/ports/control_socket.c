@@ -509,6 +509,11 @@ int control_socket_open(struct uv_loop_s *loop, const char *path, const struct c
     return 0;
 }
 
+int control_socket_link(struct control_socket *socket, const char *place, struct errtext *err)
+{
+    return socket_file_link(&socket->file, place, err);
+}
+
 void control_socket_close(struct control_socket *socket)
 {
     if (socket == NULL || !socket->open)

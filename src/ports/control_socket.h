@@ -48,6 +48,14 @@ struct control_calls {
 int control_socket_open(struct uv_loop_s *loop, const char *path, const struct control_calls *calls,
                         struct control_socket **ret, struct errtext *err) MUST_CHECK;
 
+/*
+ * Makes a link at `place` that leads to the socket, for those who know only where it is by default.
+ * It goes with the socket. A link or a dead socket that is there is replaced.
+ * Outcomes: 0; negative as of control_socket_open(), with a text.
+ */
+int control_socket_link(struct control_socket *socket, const char *place,
+                        struct errtext *err) MUST_CHECK;
+
 /* A client that wants attention, each in turn; NULL: none. */
 struct control_client *control_socket_next(struct control_socket *socket);
 

@@ -83,6 +83,10 @@ static int clear_way(const char *path, const struct sockaddr_un *address, struct
         return errno == ENOENT
                    ? 0
                    : errtext_set(err, -errno, "%s cannot be made: %s", path, strerror(errno));
+    if (S_ISLNK(status.st_mode)) /* of a life whose socket was elsewhere */
+        return unlink(path) == 0
+                   ? 0
+                   : errtext_set(err, -errno, "%s cannot be removed: %s", path, strerror(errno));
     if (!S_ISSOCK(status.st_mode))
         return errtext_set(err, -EEXIST, "%s is there and no socket; move it away", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -143,11 +147,42 @@ int socket_file_open(const char *path, struct socket_file *ret, struct errtext *
     return 0;
 }
 
+int socket_file_link(struct socket_file *file, const char *place, struct errtext *err)
+{
+    struct sockaddr_un address;
+    int r = address_of(place, &address, err);
+    if (r == 0)
+        r = clear_way(place, &address, err);
+    if (r < 0)
+        return r;
+    char *kept = strdup(place);
+    if (kept == NULL)
+        return errtext_set(err, -ENOMEM, "out of memory");
+    if (symlink(file->path, place) != 0) {
+        r = errtext_set(err, -errno, "%s cannot be made: %s", place, strerror(errno));
+        free(kept);
+        return r;
+    }
+    file->link = kept;
+    return 0;
+}
+
+static void remove_link(const struct socket_file *file)
+{
+    char target[LOCK_PATH_MAX];
+    ssize_t length = readlink(file->link, target, sizeof target);
+    if (length > 0 && (size_t)length == strlen(file->path)
+        && memcmp(target, file->path, (size_t)length) == 0)
+        (void)unlink(file->link);
+}
+
 void socket_file_close(struct socket_file *file)
 {
     struct stat status;
     if (file->path == NULL)
         return;
+    if (file->link != NULL)
+        remove_link(file);
     if (file->inode != 0 && lstat(file->path, &status) == 0 && status.st_ino == file->inode
         && status.st_dev == file->device)
         (void)unlink(file->path);
@@ -159,6 +194,7 @@ void socket_file_close(struct socket_file *file)
         (void)unlink(name);
         (void)close(file->lock);
     }
+    free(file->link);
     free(file->path);
     *file = (struct socket_file){.fd = -1, .lock = -1};
 }

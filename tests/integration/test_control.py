@@ -161,7 +161,7 @@ def test_what_is_no_socket_of_ours_is_left_alone(tmp_path):
         code, said = start_beside(tmp_path, str(tmp_path / "other"))
     assert code == 1 and "in use by another program" in said
     code, said = start_beside(tmp_path, str(tmp_path / "none" / "s"))
-    assert code == 1 and "No such file" in said
+    assert code == 78 and "No such file" in said
 
 
 def test_a_default_that_cannot_be_had_is_a_warning(tmp_path):
@@ -178,6 +178,24 @@ def until(condition, timeout=30):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
+
+
+def test_a_socket_elsewhere_is_found_after_a_mistake(tmp_path):
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    (runtime / "control.sock").symlink_to("nowhere")  # of an earlier life
+    environment = {"RUNTIME_DIRECTORY": str(runtime)}
+    with Daemon(quiet(control={"socket": str(tmp_path / "own.sock")}), KEYS, environment=environment) as running:
+        running.wait_for("ready")
+        assert os.readlink(runtime / "control.sock") == str(tmp_path / "own.sock")
+        with open(running.config_file, "a", encoding="utf-8") as file:
+            file.write("evry: 3s\n")
+        done = subprocess.run([os.environ["CRSBACKUPCTL"], "reload"], capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, **environment})
+        assert done.returncode == 1 and "evry" in done.stderr
+        assert "evry" in running.wait_for("reload_failed")[0]["message"]
+        assert running.stop() == 0
+    assert os.listdir(runtime) == []
 
 
 def test_what_became_of_the_last_slot(stand_in):
