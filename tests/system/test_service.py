@@ -175,7 +175,7 @@ def test_metrics(machine):
     def samples():
         return dict(line.rsplit(" ", 1) for line in get(machine, "/metrics").splitlines() if line and line[0] != "#")
 
-    last = 'crsbackupd_last_success_timestamp_seconds{schedule="often",instance="crs-aaaa0001"}'
+    last = 'crsbackupd_last_success_timestamp_seconds{schedule="often",instance_id="crs-aaaa0001"}'
     machine.wait("a good backup", lambda: float(samples()[last]) > time.time() - 600)
     found = samples()
     assert float(found['crsbackupd_backups_total{schedule="often",outcome="submitted"}']) >= 2
