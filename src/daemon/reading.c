@@ -1,12 +1,14 @@
 /*
  * See reading.h. While it is under way the pool's thread alone touches what stands below `state`;
  * the loader has no state of its own, and reads an environment that nobody changes. A finished
- * config is handed over whole: its count of references is the loop's alone from then on.
+ * config is handed over whole: its count of references is the loop's alone from then on. Of the
+ * view in force it reads what never changes.
  *
  * Failure path: one that was never begun, since the daemon stops, ends as -ECANCELED.
  */
 #include "daemon/reading.h"
 
+#include "engine/view.h"
 #include "ports/config_system.h"
 
 #include <assert.h>
@@ -20,7 +22,9 @@ struct reading {
     const char *path;
     enum { READING_IDLE, READING_UNDER_WAY, READING_OVER } state;
     struct wall now;
+    const struct view *old;
     struct config *config;
+    struct view *view;
     struct config_report report;
     int outcome;
 };
@@ -30,8 +34,15 @@ struct reading {
 static void work(uv_work_t *request)
 {
     struct reading *reading = request->data;
-    reading->outcome =
-        config_system_load(reading->path, reading->now, &reading->config, &reading->report);
+    int r = config_system_load(reading->path, reading->now, &reading->config, &reading->report);
+    if (r == 0) {
+        r = view_prepare(reading->config, reading->old, reading->now, &reading->view);
+        if (r < 0) {
+            config_unref(reading->config);
+            reading->config = NULL;
+        }
+    }
+    reading->outcome = r;
 }
 
 /* ---- on the loop's thread ---- */
@@ -56,11 +67,12 @@ int reading_create(struct uv_loop_s *loop, const char *path, struct reading **re
     return 0;
 }
 
-void reading_begin(struct reading *reading, struct wall now)
+void reading_begin(struct reading *reading, const struct view *old, struct wall now)
 {
     assert(reading->state == READING_IDLE);
     reading->state = READING_UNDER_WAY;
     reading->now = now;
+    reading->old = old;
     int r = uv_queue_work(reading->loop, &reading->work, work, after_work);
     assert(r == 0); /* it refuses nothing but a missing function */
     (void)r;
@@ -76,15 +88,19 @@ bool reading_is_over(const struct reading *reading)
     return reading->state == READING_OVER;
 }
 
-int reading_take(struct reading *reading, struct config **ret, struct config_report *ret_report)
+int reading_take(struct reading *reading, struct config **ret, struct view **ret_view,
+                 struct config_report *ret_report)
 {
     assert(reading->state == READING_OVER);
     reading->state = READING_IDLE;
     *ret_report = reading->report;
     reading->report = (struct config_report){0};
-    if (reading->outcome == 0)
+    if (reading->outcome == 0) {
         *ret = reading->config;
+        *ret_view = reading->view;
+    }
     reading->config = NULL;
+    reading->view = NULL;
     return reading->outcome;
 }
 
@@ -100,6 +116,7 @@ void reading_destroy(struct reading *reading)
         return;
     assert(reading->state != READING_UNDER_WAY);
     config_report_finish(&reading->report);
+    view_destroy(reading->view);
     config_unref(reading->config);
     free(reading);
 }

@@ -14,6 +14,7 @@
 #include "daemon/announce.h"
 #include "daemon/metrics.h"
 #include "daemon/reading.h"
+#include "engine/view.h"
 #include "ports/clock_system.h"
 #include "ports/metrics_http.h"
 #include "version.h"
@@ -54,13 +55,21 @@ static void say_problem(void *context, const char *line)
         say_refused(lines->daemon, line);
 }
 
-static int take_into_engine(struct daemon *daemon, struct config *config, struct errtext *err)
+/* What a file came to. */
+struct fresh {
+    struct config *config;
+    struct view *view; /* prepared for the engine, which takes it */
+};
+
+static int take_into_engine(struct daemon *daemon, struct fresh *fresh, struct errtext *err)
 {
-    struct http_options options = daemon_http_options_of(config);
+    struct http_options options = daemon_http_options_of(fresh->config);
+    struct view *view = fresh->view;
     int r = http_curl_reload(daemon->http, &options, err);
     if (r < 0)
         return r;
-    r = engine_reload(daemon->engine, config, clock_now());
+    fresh->view = NULL;
+    r = engine_reload(daemon->engine, fresh->config, view, clock_now());
     if (r == 0)
         return 0;
     options = daemon_http_options_of(daemon->config);
@@ -69,13 +78,14 @@ static int take_into_engine(struct daemon *daemon, struct config *config, struct
 }
 
 /* All of the new file or nothing of it. */
-static int take_config(struct daemon *daemon, struct config *config, struct errtext *err)
+static int take_config(struct daemon *daemon, struct fresh *fresh, struct errtext *err)
 {
+    struct config *config = fresh->config;
     bool stay = metrics_stay(daemon->config, config);
     struct metrics_http *metrics = NULL;
     int r = stay ? 0 : metrics_open(daemon, config, &metrics, err);
     if (r == 0)
-        r = take_into_engine(daemon, config, err);
+        r = take_into_engine(daemon, fresh, err);
     if (r < 0) {
         metrics_http_close(metrics);
         return r;
@@ -104,11 +114,11 @@ int daemon_read_keys(struct daemon *daemon, const struct config *config, struct 
 }
 
 /* What came of the reading, and what it thinks of the file. Outcomes: as config_system_load(). */
-static int take_reading(struct daemon *daemon, struct config **ret)
+static int take_reading(struct daemon *daemon, struct fresh *ret)
 {
     struct config_report report;
     struct reload_lines lines = {.daemon = daemon};
-    int r = reading_take(daemon->reading, ret, &report);
+    int r = reading_take(daemon->reading, &ret->config, &ret->view, &report);
     const struct config_report errors = {.errors = report.errors};
     const struct config_report warnings = {.warnings = report.warnings};
     if (r == CONFIG_INVALID)
@@ -128,26 +138,27 @@ void daemon_begin_reload(struct daemon *daemon)
     daemon->reload_wanted = false;
     daemon->reloads_begun++;
     notify_reloading(&daemon->notify, clock_mono());
-    reading_begin(daemon->reading, clock_now().wall);
+    reading_begin(daemon->reading, engine_view(daemon->engine), clock_now().wall);
 }
 
 void daemon_end_reload(struct daemon *daemon)
 {
     struct errtext err = {""};
-    struct config *config = NULL;
+    struct fresh fresh = {NULL, NULL};
     if (daemon->draining || !reading_is_over(daemon->reading))
         return;
     daemon->reload = (struct reload){.count = daemon->reloads_begun, .at = clock_now().wall};
-    int r = take_reading(daemon, &config);
+    int r = take_reading(daemon, &fresh);
     if (r == 0) {
-        r = credentials_prepare(daemon->credentials, &config->credentials, &err);
+        r = credentials_prepare(daemon->credentials, &fresh.config->credentials, &err);
         if (r == 0)
-            r = take_config(daemon, config, &err);
+            r = take_config(daemon, &fresh, &err);
         if (r == 0)
             credentials_commit(daemon->credentials);
         else
             credentials_forget(daemon->credentials);
-        config_unref(config);
+        view_destroy(fresh.view);
+        config_unref(fresh.config);
         if (r != 0)
             say_refused(daemon, err.text);
     }

@@ -16,7 +16,7 @@ static int build(struct engine *engine, struct config *config, struct errtext *e
     if (r == 0)
         r = requests_create(&engine->requests, err);
     if (r == 0)
-        r = engine_make_lanes(engine, config);
+        r = engine_make_lanes(engine, config, &engine->by_host);
     if (r == 0)
         r = counters_configure(&engine->counters, config);
     if (r == 0)

@@ -60,9 +60,13 @@ struct wake engine_next_wake(const struct engine *engine, struct now now);
 
 /*
  * Swaps the frozen configuration. Slots that are open go on with the instances that the new file
- * still has; the others end as skipped. Outcomes: 0; -ENOMEM (nothing changed).
+ * still has; the others end as skipped. `view_take` is of that configuration, prepared with
+ * engine_view() as it is now, or NULL: then it is made here. Outcomes: 0; -ENOMEM (nothing
+ * changed).
  */
-int engine_reload(struct engine *engine, struct config *config, struct now now) MUST_CHECK;
+struct view;
+int engine_reload(struct engine *engine, struct config *config, struct view *view_take,
+                  struct now now) MUST_CHECK;
 
 /* No new request from now on; what is not on its way ends as missed, reason "stopping". */
 void engine_drain(struct engine *engine, struct now now);
@@ -88,7 +92,6 @@ struct engine_status {
 struct engine_status engine_status(const struct engine *engine);
 
 /* What is known of each member (engine/view.h), of the configuration in force; till its reload. */
-struct view;
 struct view *engine_view(struct engine *engine);
 
 /* The next slot of a schedule of the configuration in force; WALL_NEVER without one. */

@@ -166,8 +166,9 @@ bool engine_lacks_keys(struct engine *engine, const struct run *run);
 
 /* change.c */
 
-/* Lanes for every host of the config; nothing changed on failure. Outcomes: 0; negative. */
-int engine_make_lanes(struct engine *engine, const struct config *config) MUST_CHECK;
+/* Lanes for every host of the config, in its order; the caller owns *ret. Outcomes: 0; negative. */
+int engine_make_lanes(struct engine *engine, const struct config *config,
+                      struct lane ***ret) MUST_CHECK;
 
 /* The host's lane, made where there is none. Outcomes: 0; negative. */
 int engine_get_lane(struct engine *engine, const struct host *host, struct lane **ret) MUST_CHECK;

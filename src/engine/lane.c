@@ -154,7 +154,8 @@ static int filter_batch(struct batch *batch, void *context, lane_why_not_fn why_
     uint32_t count = 0;
     for (uint32_t i = batch->next; i < batch->count; i++) {
         const struct instance *instance = &batch->schedule->instances[batch->order[i]];
-        const char *reason = why_not(context, batch->schedule, instance, batch->open->kind);
+        const char *reason =
+            why_not(context, batch->schedule, instance, batch->open->kind, batch->count - i);
         if (reason == NULL)
             kept[count++] = batch->order[i];
         else

@@ -98,9 +98,13 @@ const struct instance *batch_head(const struct batch *batch);
 /* Leaves the head behind; a batch without members is freed. */
 void lane_advance(struct lane *lane, struct digest *digest, struct batch *batch);
 
-/* Why a member may not stay (a word for the log), or NULL where it may. */
+/*
+ * Why a member, one of the schedule's instances, may not stay (a word for the log), or NULL where
+ * it may. `left` of the schedule will be asked about in a row, this one included.
+ */
 typedef const char *(*lane_why_not_fn)(void *context, const struct schedule *schedule,
-                                       const struct instance *instance, enum ledger_kind kind);
+                                       const struct instance *instance, enum ledger_kind kind,
+                                       uint32_t left);
 typedef void (*lane_drop_fn)(void *context, const struct batch *batch,
                              const struct instance *instance, const char *reason);
 

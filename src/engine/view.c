@@ -18,6 +18,8 @@
 #define GOOD 0x80 /* a bit of outcomes[]: the stamp is of a good backup */
 #define OUTCOME 0x0F
 
+#define NOBODY UINT32_MAX
+
 #define GAP_COST_NS 200000
 #define MEMBER_COST_NS 3
 
@@ -45,6 +47,9 @@ struct view {
     uint8_t *scheduled; /* of the schedule's last slot, as it is counted there */
     uint32_t *table;    /* number + 1; 0: empty */
     uint32_t mask;
+    /* Between view_prepare() and view_begin(): */
+    const struct view *old;
+    uint32_t *befores; /* a member's number in `old`, or NOBODY; NULL: none of them was there */
 };
 
 const char *view_outcome_name(enum view_outcome outcome)
@@ -118,6 +123,15 @@ int view_find(const struct view *view, const char *schedule, const char *instanc
     return 0;
 }
 
+int view_find_instance(const struct view *view, uint32_t schedule, const char *id, uint32_t *ret)
+{
+    uint32_t number;
+    if (find_member(view, schedule, id, &number) != 0)
+        return VIEW_UNKNOWN_NAME;
+    *ret = number - view->states[schedule].first;
+    return 0;
+}
+
 uint32_t view_number(const struct view *view, uint32_t schedule, uint32_t instance)
 {
     return view->states[schedule].first + instance;
@@ -143,33 +157,28 @@ static int make_room(struct view *view)
     view->scheduled = calloc(room, 1);
     view->table = calloc(size, sizeof *view->table);
     view->states = calloc(view->config->schedule_count + 1U, sizeof *view->states);
+    if (view->old != NULL)
+        view->befores = malloc(room * sizeof *view->befores);
     bool all = view->stamps != NULL && view->slots != NULL && view->outcomes != NULL
-               && view->scheduled != NULL && view->table != NULL && view->states != NULL;
+               && view->scheduled != NULL && view->table != NULL && view->states != NULL
+               && (view->old == NULL || view->befores != NULL);
     return all ? 0 : -ENOMEM;
 }
 
-/* What the view before knows of a schedule and its members. */
-static void carry(struct view *view, uint32_t schedule, const struct view *old)
+/* Who of a schedule's members were there before. */
+static void find_befores(struct view *view, uint32_t schedule)
 {
     const struct schedule *of = &view->config->schedules[schedule];
-    struct state *state = &view->states[schedule];
     uint32_t before;
-    if (view_find_schedule(old, of->name, &before) != 0)
-        return;
-    state->last_slot = old->states[before].last_slot;
+    bool is_new = view_find_schedule(view->old, of->name, &before) != 0;
     for (uint32_t i = 0; i < of->instance_count; i++) {
-        uint32_t number = state->first + i;
-        uint32_t was;
-        if (find_member(old, before, of->instances[i].id, &was) != 0)
-            continue;
-        view->stamps[number] = old->stamps[was];
-        view->slots[number] = old->slots[was];
-        view->outcomes[number] = old->outcomes[was];
-        view->scheduled[number] = old->scheduled[was];
+        uint32_t *number = &view->befores[view->states[schedule].first + i];
+        if (is_new || find_member(view->old, before, of->instances[i].id, number) != 0)
+            *number = NOBODY;
     }
 }
 
-static int fill(struct view *view, const struct view *old, struct wall now)
+static int fill(struct view *view, struct wall now)
 {
     uint32_t first = 0;
     for (uint32_t i = 0; i < view->config->schedule_count; i++) {
@@ -185,29 +194,77 @@ static int fill(struct view *view, const struct view *old, struct wall now)
             enter(view, i, j);
         }
         first += schedule->instance_count;
-        if (old != NULL)
-            carry(view, i, old);
-        for (uint32_t j = view->states[i].first; j < first; j++)
-            view->states[i].last[view->scheduled[j]]++;
+        if (view->befores != NULL)
+            find_befores(view, i);
     }
     return 0;
 }
 
-int view_create(const struct config *config, const struct view *old, struct wall now,
-                struct view **ret)
+int view_prepare(const struct config *config, const struct view *old, struct wall now,
+                 struct view **ret)
 {
     struct view *view = calloc(1, sizeof *view);
     if (view == NULL)
         return -ENOMEM;
     view->config = config;
     view->count = (uint32_t)config->instance_count;
+    view->old = old;
     int r = make_room(view);
     if (r == 0)
-        r = fill(view, old, now);
+        r = fill(view, now);
     if (r < 0) {
         view_destroy(view);
         return r;
     }
+    *ret = view;
+    return 0;
+}
+
+/* What the view before knows of a schedule and its members. */
+static void carry(struct view *view, uint32_t schedule)
+{
+    const struct view *old = view->old;
+    const struct schedule *of = &view->config->schedules[schedule];
+    struct state *state = &view->states[schedule];
+    uint32_t before;
+    if (view_find_schedule(old, of->name, &before) != 0)
+        return;
+    state->last_slot = old->states[before].last_slot;
+    for (uint32_t number = state->first; number < state->first + of->instance_count; number++) {
+        uint32_t was = view->befores[number];
+        if (was == NOBODY)
+            continue;
+        view->stamps[number] = old->stamps[was];
+        view->slots[number] = old->slots[was];
+        view->outcomes[number] = old->outcomes[was];
+        view->scheduled[number] = old->scheduled[was];
+    }
+}
+
+void view_begin(struct view *view, const struct view *old)
+{
+    assert(view->old == old);
+    for (uint32_t i = 0; i < view->config->schedule_count; i++) {
+        struct state *state = &view->states[i];
+        uint32_t end = state->first + view->config->schedules[i].instance_count;
+        if (view->befores != NULL)
+            carry(view, i);
+        for (uint32_t j = state->first; j < end; j++)
+            state->last[view->scheduled[j]]++;
+    }
+    free(view->befores);
+    view->befores = NULL;
+    view->old = NULL;
+}
+
+int view_create(const struct config *config, const struct view *old, struct wall now,
+                struct view **ret)
+{
+    struct view *view;
+    int r = view_prepare(config, old, now, &view);
+    if (r < 0)
+        return r;
+    view_begin(view, old);
     *ret = view;
     return 0;
 }
@@ -223,6 +280,7 @@ void view_destroy(struct view *view)
     free(view->outcomes);
     free(view->scheduled);
     free(view->table);
+    free(view->befores);
     free(view);
 }
 

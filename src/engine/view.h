@@ -43,6 +43,17 @@ struct view;
  */
 int view_create(const struct config *config, const struct view *old, struct wall now,
                 struct view **ret) MUST_CHECK;
+
+/*
+ * The same in two steps. The first takes nearly all of the time, and may be taken on another thread
+ * while `old` is in use: it reads of it only what never changes. The second is for when the view
+ * comes into force, once, with the same `old`; until then nothing else may be done with the view
+ * but to destroy it.
+ */
+int view_prepare(const struct config *config, const struct view *old, struct wall now,
+                 struct view **ret) MUST_CHECK;
+void view_begin(struct view *view, const struct view *old);
+
 void view_destroy(struct view *view); /* NULL is fine */
 
 /* An entry that the ledger is given. Those of nobody here, and of slots as a whole, are ignored. */
@@ -70,6 +81,8 @@ uint32_t view_count(const struct view *view);
 int view_find(const struct view *view, const char *schedule, const char *instance,
               uint32_t *ret_schedule, uint32_t *ret_instance) MUST_CHECK;
 int view_find_schedule(const struct view *view, const char *name, uint32_t *ret) MUST_CHECK;
+int view_find_instance(const struct view *view, uint32_t schedule, const char *id,
+                       uint32_t *ret) MUST_CHECK;
 
 struct view_member {
     enum view_outcome outcome; /* of its last run */

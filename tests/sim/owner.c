@@ -151,7 +151,7 @@ static void reload(struct sim *sim, int generation)
     struct config *config = world_config(&sim->world, generation);
     sim->generation = generation;
     oracle_reloading(&sim->oracle, generation);
-    int r = engine_reload(sim->engine, config, clock_sample(&sim->clock));
+    int r = engine_reload(sim->engine, config, NULL, clock_sample(&sim->clock));
     assert(r == 0);
     oracle_reloaded(&sim->oracle);
     config_unref(config);

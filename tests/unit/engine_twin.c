@@ -447,7 +447,7 @@ void twin_reload(struct twin *twin, struct config *config_take)
 {
     int r = config_freeze(config_take);
     assert(r == 0);
-    r = engine_reload(twin->engine, config_take, twin->now);
+    r = engine_reload(twin->engine, config_take, NULL, twin->now);
     assert(r == 0);
     config_unref(config_take);
 }

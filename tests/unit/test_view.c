@@ -165,6 +165,7 @@ static void age(void **state)
     config_unref(config);
 }
 
+/* Also what comes while the new view is prepared. */
 static void a_reload_keeps_who_stays(void **state)
 {
     (void)state;
@@ -174,14 +175,15 @@ static void a_reload_keeps_who_stays(void **state)
     assert_int_equal(view_create(config, NULL, at(0), &old), 0);
     started(old, "a", "crs-1", 10);
     started(old, "a", "crs-3", 10);
-    ended(old, "a", "crs-3", 10, LEDGER_SUBMITTED);
-    finished(old, "a", "crs-3", 10, LEDGER_SUCCEEDED);
     struct config *next;
     assert_int_equal(config_create(&next), 0);
     add(next, "c", (const char *const[]){"crs-1", NULL});
     add(next, "a", (const char *const[]){"crs-3", "crs-9", NULL});
     assert_int_equal(config_freeze(next), 0);
-    assert_int_equal(view_create(next, old, at(1000), &view), 0);
+    assert_int_equal(view_prepare(next, old, at(1000), &view), 0);
+    ended(old, "a", "crs-3", 10, LEDGER_SUBMITTED);
+    finished(old, "a", "crs-3", 10, LEDGER_SUCCEEDED);
+    view_begin(view, old);
     view_destroy(old);
     config_unref(config);
     struct view_schedule sums = view_schedule(view, 1, at(1000));
