@@ -184,9 +184,22 @@ static const struct verb *find_verb(struct ask *ask)
     return NULL;
 }
 
+/* Of an honest request's few values most are ids; a tree of very many would take several turns. */
+static bool has_too_many_values(const char *bytes, size_t length)
+{
+    unsigned commas = 0;
+    for (size_t i = 0; i < length; i++)
+        commas += bytes[i] == ',';
+    return commas > ASK_VALUES_MAX;
+}
+
 bool ask_read(struct ask *ask, const char *bytes, size_t length)
 {
     struct errtext err;
+    if (has_too_many_values(bytes, length)) {
+        ask_refuse(ask, "usage", "a request has at most %d values", ASK_VALUES_MAX);
+        return false;
+    }
     if (json_read(&ask->json, bytes, length, &err) < 0) {
         ask_refuse(ask, "usage", "%s", err.text);
         return false;

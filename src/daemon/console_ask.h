@@ -24,6 +24,7 @@
 #include "ports/control_socket.h"
 
 #define ASK_TEXT_MAX 512
+#define ASK_VALUES_MAX 2048 /* of a request: a thousand ids, and then some */
 
 struct ask;
 struct desk;

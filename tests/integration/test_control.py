@@ -54,6 +54,7 @@ def test_reload_says_what_is_wrong(daemon):
 
 def test_requests_that_are_no_good(daemon):
     """Each is refused with its code, and the connection goes on."""
+    assert refusal(daemon, "list", instance=["crs-a"] * 3000) == ("usage", "a request has at most 2048 values")
     with Client(path_of(daemon)) as client:
         for line in (b"x", b"{", b"[]", b"{}", b"\x00\xff\xfe", b'"status"', b'{"verb":1}', b'{"verb":"statu"}',
                      b'{"verb":"status","verb":"status"}', b'{"verb":"status","more":1}', b"[" * 1000,
