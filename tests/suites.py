@@ -285,6 +285,9 @@ def run_meson(name, directory, limit, *arguments, label=None):
 # Suites of many short lives of the daemon, and of faults that a sanitizer's allocator does not let happen.
 OPTIMISED = {"crash"}
 
+# Suites in which a test asks for the optimised build beside the other one, to look at what a promise is of.
+WITH_OPTIMISED = {"integration-alone"}
+
 
 def run_pytest(name, directory):
     """Where tests run side by side, those marked "alone", which look at the pace, follow by themselves."""
@@ -299,16 +302,15 @@ def run_pytest(name, directory):
 def call_pytest(label, arguments):
     log, junit = fresh(label), RESULTS / f"{label}.junit.xml"
     junit.unlink(missing_ok=True)
-    built = BUILD
-    if label in OPTIMISED:
-        built = RELEASE
-        if not build_optimised():
-            return Count(failed=1)
+    built = RELEASE if label in OPTIMISED else BUILD
+    if label in OPTIMISED | WITH_OPTIMISED and not build_optimised():
+        return Count(failed=1)
     env = {
         "PYTHONPATH": str(TOP / "tests"),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "CRSBACKUPD": str(built / "src/daemon/crsbackupd"),
         "CRSBACKUPCTL": str(built / "src/ctl/crsbackupctl"),
+        **({"CRSBACKUPD_RELEASE": str(RELEASE / "src/daemon/crsbackupd")} if label in WITH_OPTIMISED else {}),
         "CRASH_FAULTS": str(RELEASE / "tests/crash/faults.so"),
     }
     command = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", f"--junitxml={junit}"]

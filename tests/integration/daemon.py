@@ -54,9 +54,10 @@ class Daemon:
     config        a dictionary, or text as it stands
     keys          (id, key) for the environment; None leaves them out
     environment   more variables
+    binary        another than the one of the suite
     """
 
-    def __init__(self, config, keys=None, environment=None, arguments=(), directory=None):
+    def __init__(self, config, keys=None, environment=None, arguments=(), directory=None, binary=BINARY):
         self._scratch = tempfile.TemporaryDirectory(prefix="crsbackupd-")
         self.directory = directory or self._scratch.name
         self.config_file = os.path.join(self.directory, "crsbackupd.yaml")
@@ -69,6 +70,7 @@ class Daemon:
         if keys:
             self._environment["TENCENTCLOUD_SECRET_ID"], self._environment["TENCENTCLOUD_SECRET_KEY"] = keys
         self._arguments = [*arguments]
+        self._binary = binary
         self.lines = []
         self._changed = threading.Condition()
         self.process = None
@@ -82,7 +84,7 @@ class Daemon:
         os.replace(fresh, self.config_file)
 
     def __enter__(self):
-        command = [BINARY, "-c", self.config_file, *self._arguments]
+        command = [self._binary, "-c", self.config_file, *self._arguments]
         self.process = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         self._reader = threading.Thread(target=self._read, daemon=True)
