@@ -89,6 +89,14 @@ int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
     return ledger->append(ledger->context, &entry);
 }
 
+int open_slot_keep(struct open_slot *open, const struct ledger *ledger, struct wall now)
+{
+    int r = open->ended ? open_slot_tell(open, ledger, LEDGER_STARTED, now) : 0;
+    if (r == 0)
+        open->ended = false;
+    return r;
+}
+
 void open_slots_finish(struct open_slots *slots)
 {
     while (slots->first != NULL) {

@@ -14,6 +14,7 @@
 /* The attempt of its entry says who its members are; 0: whoever the file has. */
 #define OPEN_SLOT_NAMED 1     /* those that the ledger has */
 #define OPEN_SLOT_ANNOUNCED 2 /* they are still being told: it is not to be run */
+#define OPEN_SLOT_CLOSED 3    /* added by hand (docs/ledger-recovery.md): it is not to be run */
 
 struct open_slot {
     struct open_slot *previous; /* in the engine's list */
@@ -24,6 +25,12 @@ struct open_slot {
     enum ledger_kind kind;
     bool named;     /* its members were named: a restart takes up those alone that the ledger has */
     bool announced; /* not all of those names are told yet */
+    /*
+     * What follows keeps a start from passing over a member: the slot's own entry has an end only
+     * where each of its members has one, or an attempt that a start finds by itself.
+     */
+    bool ended;       /* the ledger has its end: open_slot_keep() before a member is due again */
+    bool incomplete;  /* the end of a member was not taken: its own is left to the next start */
     uint64_t members; /* that have not ended */
     /*
      * NULL, or why its members are only looked for and never sent ("paused", "removed"): another
@@ -72,6 +79,9 @@ int open_slot_delay(struct digest *digest, const struct schedule *schedule,
  * negative: not taken. */
 int open_slot_tell(const struct open_slot *open, const struct ledger *ledger,
                    enum ledger_entry_kind kind, struct wall now) MUST_CHECK;
+
+/* The ledger has it open from here on, and takes it up at a start. Outcomes: as above. */
+int open_slot_keep(struct open_slot *open, const struct ledger *ledger, struct wall now) MUST_CHECK;
 
 /* Frees all. */
 void open_slots_finish(struct open_slots *slots);

@@ -6,6 +6,10 @@
  *                            cloud, also where it is not to be made again (recover_gone.h)
  *   a backup not finished    it is watched again
  *
+ * An attempt may be without end though its slot has one: the slot was skipped by a file that has
+ * changed again since, or was closed by hand. Should it be due again, its slot is opened again with
+ * it (open_slot_keep()), since of a slot that has ended the next start looks at nothing else.
+ *
  * A crash may have kept the slot's entry but not the schedule's horizon, which is written after it:
  * the horizon is raised, so that the slot is not opened a second time.
  *
@@ -76,8 +80,9 @@ static void findings_finish(struct findings *findings)
     free(findings->list);
 }
 
-static void end(struct engine *engine, const char *schedule, const char *instance, struct wall slot,
-                int attempt, enum ledger_result result, const char *reason)
+/* Outcomes: the ledger's. */
+static int end(struct engine *engine, const char *schedule, const char *instance, struct wall slot,
+               int attempt, enum ledger_result result, const char *reason)
 {
     const struct ledger_entry entry = {
         .kind = LEDGER_ENDED,
@@ -92,14 +97,15 @@ static void end(struct engine *engine, const char *schedule, const char *instanc
         .request_id = "",
         .at = engine->now.wall,
     };
-    (void)!engine_record(engine, &entry);
+    return engine_record(engine, &entry);
 }
 
-/* The entry that ends what was found. */
+/* The entry that ends what was found; one that is not taken is left to the next start. */
 static void end_found(struct engine *engine, const struct found *found, enum ledger_result result,
                       const char *reason)
 {
-    end(engine, found->schedule, found->instance, found->slot, found->attempt, result, reason);
+    (void)!end(engine, found->schedule, found->instance, found->slot, found->attempt, result,
+               reason);
 }
 
 /* It cannot be looked for: nothing says where its requests enter. */
@@ -107,7 +113,7 @@ static void give_up_attempt(struct engine *engine, const char *schedule, const c
                             struct wall slot, int attempt)
 {
     report_unknown_gone(&engine->ports.journal, schedule, instance, slot, attempt);
-    end(engine, schedule, instance, slot, attempt, LEDGER_UNKNOWN, "");
+    (void)!end(engine, schedule, instance, slot, attempt, LEDGER_UNKNOWN, "");
     engine_count(engine, schedule, COUNTERS_UNKNOWN, 1);
 }
 
@@ -263,9 +269,10 @@ static int reopen_group(struct engine *engine, struct open_slot *open, const str
 }
 
 /* Members that were begun, are to be run and are no longer in the file. */
-static int drop_gone(struct engine *engine, const struct schedule *schedule,
-                     const struct found *slot, const struct members *members, struct gone *gone)
+static int drop_gone(struct engine *engine, struct open_slot *open, const struct found *slot,
+                     const struct members *members, struct gone *gone)
 {
+    const struct schedule *schedule = open->schedule;
     int r = 0;
     for (size_t i = 0; r == 0 && i < members->count; i++) {
         const struct member *member = &members->list[i];
@@ -286,7 +293,8 @@ static int drop_gone(struct engine *engine, const struct schedule *schedule,
         const struct instance instance = {.id = member->id, .region = ""};
         report_not_run(&engine->ports.journal, "backup_skipped", schedule, &instance, slot->slot,
                        "removed");
-        end(engine, schedule->name, member->id, slot->slot, 0, LEDGER_SKIPPED, "removed");
+        if (end(engine, schedule->name, member->id, slot->slot, 0, LEDGER_SKIPPED, "removed") < 0)
+            open->incomplete = true;
         engine_count(engine, schedule->name, COUNTERS_SKIPPED, 1);
     }
     return r;
@@ -309,7 +317,7 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
         return r; /* the engine is not made: what was opened goes with it */
     assert(open != NULL);
     open->members--;
-    r = drop_gone(engine, schedule, found, members, gone);
+    r = drop_gone(engine, open, found, members, gone);
     if (r < 0)
         return r;
     if (found->kind != LEDGER_KIND_OPERATOR)
@@ -317,8 +325,9 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
     if (open->members > 0) {
         report_slot_resumed(&engine->ports.journal, open);
     } else {
+        if (!open->incomplete)
+            end_found(engine, found, LEDGER_SUBMITTED, "");
         open_slot_remove(&engine->open_slots, open);
-        end_found(engine, found, LEDGER_SUBMITTED, "");
     }
     return 0;
 }
@@ -365,7 +374,7 @@ static bool goes_on(const struct schedule *schedule, const struct found *found)
     return !schedule->paused || found->kind == LEDGER_KIND_OPERATOR;
 }
 
-/* An attempt without an end whose slot has ended: the ledger did not take its end. */
+/* An attempt without an end whose slot has one. */
 static int take_up_orphan(struct engine *engine, const struct found *found, struct gone *gone)
 {
     const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
@@ -385,41 +394,76 @@ static int take_up_orphan(struct engine *engine, const struct found *found, stru
     if (instance == NULL)
         return forsake(engine, gone, schedule, &lost, "removed");
     struct open_slot *open = engine_find_open(engine, found->schedule, found->slot);
-    if (open == NULL
-        && open_slot_add(&engine->open_slots, engine->config, schedule, found->slot, found->kind,
-                         &open)
-               < 0)
-        return -ENOMEM; /* the attempt's own entry is all that the next start needs */
+    if (open == NULL) {
+        int r = open_slot_add(&engine->open_slots, engine->config, schedule, found->slot,
+                              found->kind, &open);
+        if (r < 0 || open == NULL)
+            return r;
+        open->named = true; /* the others have ended */
+        open->ended = true; /* while it is looked for, its own entry is all that a start needs */
+    }
     return recover_doubt(engine, open, instance, engine->by_host[instance->host], &lost);
 }
 
+/* Why a slot is not gone on with as a whole; NULL where it is. */
+static const char *why_not(const struct schedule *schedule, const struct found *found)
+{
+    if (found->attempt >= OPEN_SLOT_CLOSED)
+        return "closed";
+    if (found->attempt == OPEN_SLOT_ANNOUNCED)
+        return "refused"; /* nobody was told that the order is kept */
+    if (schedule == NULL)
+        return "removed";
+    return goes_on(schedule, found) ? NULL : "paused";
+}
+
 /*
- * The slot of a schedule that is paused or gone, or of an order that was not recorded as a whole:
- * its members that are left end with it, in one line. Those whose attempt has no end are looked for
- * (they are found by themselves).
+ * The slot of a schedule that is paused or gone, of an order that was not recorded as a whole, or
+ * one that was closed by hand: its members that are left end with it, in one line. Those whose
+ * attempt has no end are looked for (they are found by themselves).
  */
 static int skip_slot(struct engine *engine, const struct schedule *schedule,
                      const struct found *found, const char *reason)
 {
+    bool missed = found->attempt >= OPEN_SLOT_CLOSED;
+    bool named = found->attempt % OPEN_SLOT_CLOSED != 0;
+    enum ledger_result result = missed ? LEDGER_MISSED : LEDGER_SKIPPED;
     struct members members = {.list = NULL};
     int r = read_members(engine, found, &members);
     uint32_t left = 0;
+    bool told = true;
     for (size_t i = 0; r == 0 && i < members.count; i++) {
         if (members.list[i].state != LEDGER_STATE_AGAIN)
             continue;
-        end(engine, found->schedule, members.list[i].id, found->slot, members.list[i].attempt,
-            LEDGER_SKIPPED, reason);
+        if (end(engine, found->schedule, members.list[i].id, found->slot, members.list[i].attempt,
+                result, reason)
+            < 0)
+            told = false;
         left++;
     }
-    for (uint32_t i = 0; r == 0 && schedule != NULL && i < schedule->instance_count; i++)
+    for (uint32_t i = 0; r == 0 && schedule != NULL && !named && i < schedule->instance_count; i++)
         left += find_member(&members, schedule->instances[i].id) == NULL ? 1 : 0;
     members_finish(&members);
     if (r < 0)
         return r;
-    const struct schedule told = {.name = found->schedule, .instance_count = left};
-    report_slot_not_run(&engine->ports.journal, "backup_skipped", &told, found->slot, reason);
-    engine_count(engine, found->schedule, COUNTERS_SKIPPED, left);
-    end_found(engine, found, LEDGER_SKIPPED, reason);
+    const struct schedule of = {.name = found->schedule, .instance_count = left};
+    report_slot_not_run(&engine->ports.journal, missed ? "backup_missed" : "backup_skipped", &of,
+                        found->slot, reason);
+    engine_count(engine, found->schedule, missed ? COUNTERS_MISSED : COUNTERS_SKIPPED, left);
+    if (told) /* else the next start ends who is left */
+        end_found(engine, found, result, reason);
+    return 0;
+}
+
+/* The plan is not to open it again. */
+static int raise_horizon(struct engine *engine, const struct schedule *schedule,
+                         const struct found *found)
+{
+    if (found->kind == LEDGER_KIND_OPERATOR)
+        return 0;
+    if (schedule == NULL)
+        return raise_gone(engine, found);
+    plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
     return 0;
 }
 
@@ -428,19 +472,14 @@ static int take_up(struct engine *engine, const struct found *found, struct gone
 {
     if (strcmp(found->instance, LEDGER_WHOLE_SLOT) != 0)
         return take_up_orphan(engine, found, gone);
-    if (found->attempt == OPEN_SLOT_ANNOUNCED)
-        return skip_slot(engine, NULL, found, "refused");
     const struct schedule *schedule = config_find_schedule(engine->config, found->schedule);
-    if (schedule != NULL && goes_on(schedule, found)) {
+    const char *reason = why_not(schedule, found);
+    if (reason == NULL) {
         *ret_reopened = true;
         return reopen(engine, schedule, found, gone);
     }
-    int r = 0;
-    if (schedule != NULL)
-        plan_raise(engine->plan, schedule, found->slot, engine->now.wall, &engine->ports.ledger);
-    else
-        r = found->kind == LEDGER_KIND_OPERATOR ? 0 : raise_gone(engine, found);
-    return r < 0 ? r : skip_slot(engine, schedule, found, schedule != NULL ? "paused" : "removed");
+    int r = raise_horizon(engine, schedule, found);
+    return r < 0 ? r : skip_slot(engine, schedule, found, reason);
 }
 
 /* ---- backups that are not known to have ended ---- */

@@ -40,7 +40,7 @@ void engine_member_ended(struct engine *engine, struct open_slot *open)
     if (open->members > 0)
         return;
     /* One that is not taken is found by the next start, which ends it. */
-    if (open->forsaken == NULL)
+    if (open->forsaken == NULL && !open->ended && !open->incomplete)
         (void)!open_slot_tell(open, &engine->ports.ledger, LEDGER_ENDED, engine->now.wall);
     open_slot_remove(&engine->open_slots, open);
 }
@@ -81,8 +81,19 @@ static void free_run(struct engine *engine, struct run *run)
         engine_member_ended(engine, open);
 }
 
+/* An end that is not taken leaves its slot to the next start, or nobody would see that. */
+static void record_end(struct engine *engine, struct open_slot *open,
+                       const struct ledger_entry *entry)
+{
+    if (engine_record(engine, entry) < 0)
+        open->incomplete = true;
+}
+
 void engine_tell_again(struct engine *engine, const struct run *run)
 {
+    /* Without its slot nobody would find it: its attempt is then left without an end. */
+    if (open_slot_keep(run->open, &engine->ports.ledger, engine->now.wall) < 0)
+        return;
     const struct ledger_entry entry = {
         .kind = LEDGER_ENDED,
         .schedule = run->schedule->name,
@@ -122,7 +133,7 @@ void engine_end_run(struct engine *engine, struct run *run, enum ledger_result r
         .request_id = run->verdict.request_id,
         .at = engine->now.wall,
     };
-    (void)!engine_record(engine, &entry);
+    record_end(engine, run->open, &entry);
     count_end(engine, run->schedule, result);
     free_run(engine, run);
 }
@@ -185,7 +196,7 @@ void engine_end_member(struct engine *engine, struct open_slot *open,
         .request_id = "",
         .at = engine->now.wall,
     };
-    (void)!engine_record(engine, &entry);
+    record_end(engine, open, &entry);
     count_end(engine, open->schedule, result);
     report_not_run(&engine->ports.journal, skipped ? "backup_skipped" : "backup_missed",
                    open->schedule, instance, open->slot, reason);

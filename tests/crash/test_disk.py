@@ -260,7 +260,8 @@ def test_damaged(stand_in, tmp_path):
     before = bytes_of(night.directory)
     message = refused_start(night, "damaged", "nothing was changed")
     assert "move it" in message and bytes_of(night.directory)["ledger.db"] == before["ledger.db"]
-    way_out(night, "It is damaged", tmp_path)
+    daemon = way_out(night, "It is damaged", tmp_path)
+    assert [event["slot"] for event in daemon.events("backup_missed") if event["reason"] == "closed"] == [night.slot]
     rows = {row.instance: row for row in read_ledger(night.directory)}
     assert len(rows) > 3 and all(rows[name].result != "unknown" for name in under_way)
 

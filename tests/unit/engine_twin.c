@@ -77,8 +77,10 @@ static struct twin_entry *add_entry(struct twin *twin, const char *schedule, str
 static int append(void *context, const struct ledger_entry *entry)
 {
     struct twin *twin = context;
-    if (twin->ledger_refuses)
+    if (twin->ledger_refuses || twin->ledger_refuses_next > 0) {
+        twin->ledger_refuses_next -= twin->ledger_refuses_next > 0;
         return -ENOSPC;
+    }
     if (twin->ports.ledger.durable) {
         struct twin_entry *kept = add_entry(twin, entry->schedule, entry->slot);
         kept->kind = entry->kind;
