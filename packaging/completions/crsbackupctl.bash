@@ -21,10 +21,17 @@ _crsbackupctl() {
         option=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
-        if [[ ${COMP_WORDS[i]} != -* ]]; then
-            verb=${COMP_WORDS[i]}
-            break
-        fi
+        case ${COMP_WORDS[i]} in
+            -c | --socket | --timeout)
+                ((i++))
+                [[ ${COMP_WORDS[i]} == = ]] && ((i++))
+                ;;
+            -*) ;;
+            *)
+                verb=${COMP_WORDS[i]}
+                break
+                ;;
+        esac
     done
     case $option in
         -c | --socket)
@@ -34,11 +41,12 @@ _crsbackupctl() {
             ;;
         --schedule) mapfile -t COMPREPLY < <(compgen -W "$(_crsbackupctl_names schedules)" -- "$cur") && return ;;
         --instance) mapfile -t COMPREPLY < <(compgen -W "$(_crsbackupctl_names instances)" -- "$cur") && return ;;
+        --timeout) return ;;
         --*) [[ $verb != '' && $option != --help && $option != --json && $option != --wait && $option != --failed ]] && return ;;
     esac
     local words
     if [[ $verb == '' ]]; then
-        words="--help --json --version $("$program" --help 2>/dev/null | sed -n 's/^  \([a-z-][a-z-]*\)  .*/\1/p')"
+        words="--help --json --version --socket --timeout -c $("$program" --help 2>/dev/null | sed -n 's/^  \([a-z-][a-z-]*\)  .*/\1/p')"
     elif [[ $cur == -* ]]; then
         words="--help --json $("$program" "$verb" --help 2>/dev/null | grep -oE -- '(^|[[ {|])(--[a-z][a-z-]*|-c)\b' | tr -d '[ {|')"
     else

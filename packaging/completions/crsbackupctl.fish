@@ -4,8 +4,13 @@
 # line, or of the default one.
 
 function __crsbackupctl_verb
+    set -l is_value no
     for word in (commandline -opc)[2..]
-        if not string match -q -- '-*' $word
+        if test $is_value = yes
+            set is_value no
+        else if contains -- $word -c --socket --timeout
+            set is_value yes
+        else if not string match -q -- '-*' $word
             echo $word
             return
         end
@@ -45,5 +50,6 @@ complete -c crsbackupctl -n '__crsbackupctl_is why' -a '(__crsbackupctl_names in
 complete -c crsbackupctl -n '__crsbackupctl_is names' -a 'schedules instances'
 complete -c crsbackupctl -n __crsbackupctl_verb -l schedule -x -a '(__crsbackupctl_names schedules)'
 complete -c crsbackupctl -n __crsbackupctl_verb -l instance -x -a '(__crsbackupctl_names instances)'
-complete -c crsbackupctl -n __crsbackupctl_verb -l socket -rF
-complete -c crsbackupctl -n __crsbackupctl_verb -s c -rF
+complete -c crsbackupctl -l socket -rF
+complete -c crsbackupctl -l timeout -x
+complete -c crsbackupctl -s c -rF

@@ -32,6 +32,12 @@ LINES = [
     (f"crsbackupctl run -c {FILE} --schedule ni", f"crsbackupctl run -c {FILE} --schedule nightly "),
     (f"crsbackupctl run -c {FILE} --schedule=ni", f"crsbackupctl run -c {FILE} --schedule=nightly "),
     (f"crsbackupctl history --failed -c {FILE} --instance crs-k", f"crsbackupctl history --failed -c {FILE} --instance crs-k3v8w1zt "),
+    (f"crsbackupctl -c {FILE} --timeout 3s expl", f"crsbackupctl -c {FILE} --timeout 3s explain "),
+    (f"crsbackupctl -c {FILE} pause week", f"crsbackupctl -c {FILE} pause weekly "),
+    ("crsbackupctl --socket /s stat", "crsbackupctl --socket /s status "),
+    ("crsbackupctl --socket=/s --json hist", "crsbackupctl --socket=/s --json history "),
+    (f"crsbackupctl -c {FILE}"[:-2], f"crsbackupctl -c {FILE} "),
+    ("crsbackupctl --timeout stat", "crsbackupctl --timeout stat"),
     ("crsbackupctl next -c /nowhere.yaml week", "crsbackupctl next -c /nowhere.yaml week"),
     (f"crsbackupctl check -c {FILE}"[:-2], f"crsbackupctl check -c {FILE} "),
     ("crsbackupd --che", "crsbackupd --check "),
@@ -124,7 +130,7 @@ def bash_list(*words):
 def test_every_verb_and_its_options():
     verbs = re.findall(r"^  ([a-z-]+)  ", told_by_help(), re.MULTILINE)
     assert {"check", "explain", "next", "sign"} <= set(verbs)
-    assert bash_list("crsbackupctl", "") == sorted([*verbs, "--help", "--json", "--version"])
+    assert bash_list("crsbackupctl", "") == sorted([*verbs, "--help", "--json", "--version", "--socket", "--timeout", "-c"])
     assert bash_list("crsbackupctl", "sign", "--") == sorted(
         ["--action", "--body", "--content-type", "--help", "--host", "--json", "--service", "--signed-headers", "--timestamp"])
     assert bash_list("crsbackupctl", "check", "-") == sorted(["-c", "--from", "--help", "--hours", "--json"])
