@@ -171,7 +171,7 @@ int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct ctl_option *o
             ret_operands[operands++] = word;
         } else if (strcmp(word, "--") == 0) {
             only_operands = true;
-        } else if (strcmp(word, "--help") == 0) {
+        } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             return print_help(ctl->verb);
         } else if (strcmp(word, "--json") == 0) {
             ctl->json = true;
@@ -232,7 +232,7 @@ static int run(const struct ctl_program *program, int argc, char **argv)
     int early = 0; /* words of the verb's options, kept at the front of argv[1] on */
     while (at < argc && argv[at][0] == '-') {
         int taken = 1;
-        if (strcmp(argv[at], "--help") == 0) {
+        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
             print_usage(stdout, program);
             return CTL_DONE;
         }

@@ -318,6 +318,7 @@ def test_explain_refuses(arguments, code):
 
 
 def test_help_and_version():
+    assert ctl("-h").stdout == ctl("--help").stdout and ctl("next", "-h").stdout == ctl("next", "--help").stdout
     done = ctl("--help")
     assert done.returncode == 0 and b"sign" in done.stdout and b"explain" in done.stdout
     for verb in ("sign", "explain"):
