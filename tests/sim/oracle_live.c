@@ -77,10 +77,22 @@ void oracle_before_turn(struct oracle *oracle)
         check_lateness(oracle);
 }
 
+/* Somebody's instant has come, who may have to wait for an earlier backup all the same. */
+static bool has_come_due(const struct oracle *oracle)
+{
+    for (size_t i = 0; i < oracle->open.count; i++) {
+        const struct record *r = &oracle->records[oracle->open.list[i]];
+        int64_t due = clock_when_wall(oracle->clock, r->due);
+        if (!r->was_sent && due > oracle->last_turn && due <= oracle->clock->now)
+            return true;
+    }
+    return false;
+}
+
 static void check_spinning(struct oracle *oracle)
 {
     bool close = oracle->clock->now - oracle->last_turn < TURN_CLOSE_NS;
-    bool idle = oracle->progress == oracle->seen;
+    bool idle = oracle->progress == oracle->seen && !(close && has_come_due(oracle));
     oracle->idle_turns = idle && close ? oracle->idle_turns + 1 : 0;
     oracle->seen = oracle->progress;
     oracle->last_turn = oracle->clock->now;
