@@ -257,9 +257,9 @@ int ledger_log_recorded(void *context, const char *schedule, struct wall after,
         first = wall_earlier(first, line->slot);
         last = line->slot.us > last.us ? line->slot : last;
     }
+    oracle_recorded(&sim->oracle, index, after);
     if (last.us == INT64_MIN)
         return LEDGER_NO_SLOT;
-    oracle_recorded(&sim->oracle, index, first, last);
     *ret_first = first;
     *ret_last = last;
     return 0;

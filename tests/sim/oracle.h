@@ -9,14 +9,18 @@
  *   RULE_RATE      in no one-second window do more than per_second requests of one action arrive
  *                  at a host
  *   RULE_DRAIN     a backlog without faults drains at 98 % of per_second or better
- *   RULE_ACCOUNT   what came due ends exactly once, and what was submitted is finished exactly
- * once, told once to the journal and to the ledger, with the same result and in agreement with the
- * truth; the task that is named is the one of that slot RULE_ORDER     nothing is sent before its
- * STARTED entry is durable, before its instant, at or past the end of start_within, while draining,
- * or for who is not in the file RULE_FLIGHT    never more than max_in_flight at once RULE_LIVE what
- * is due ends in bounded time; no spinning; no sleeping past work RULE_IDENTITY  slots are those of
- * the rule, in order, and never repeat RULE_POLICY    run, caught up, missed or skipped as the file
- * says; no overlap where it is forbidden; no more attempts after failed tasks than it allows
+ *   RULE_ACCOUNT   what came due or was ordered ends exactly once, and what was submitted is
+ *                  finished exactly once, told once to the journal and to the ledger, with the
+ *                  same result and in agreement with the truth; the task that is named is the one
+ *                  of that slot; what an operator was told is kept outlives the process
+ *   RULE_ORDER     nothing is sent before its STARTED entry is durable, before its instant, at or
+ *                  past the end of start_within, while draining, or for who is not in the file
+ *   RULE_FLIGHT    never more than max_in_flight at once
+ *   RULE_LIVE      what is due ends in bounded time; no spinning; no sleeping past work
+ *   RULE_IDENTITY  slots are those of the rule, in order, and never repeat; a tag is of one run
+ *   RULE_POLICY    run, caught up, missed or skipped as the file and the operator say; no overlap
+ *                  where it is forbidden; no more attempts after failed tasks than it allows; an
+ *                  order or a pause is refused for a reason alone
  *   RULE_DEAD      a host that is dead is not hammered, nor is anyone by keys that are refused
  *   RULE_LOG       no secret and no control character in a line
  */
@@ -331,8 +335,8 @@ void oracle_event(struct oracle *oracle, const struct event *event);
 void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, int host);
 void oracle_asked(struct oracle *oracle); /* a request that only asks; no entry announces it */
 
-/* What the ledger says of slots after `after`. */
-void oracle_recorded(struct oracle *oracle, int schedule, struct wall first, struct wall last);
+/* The ledger is asked for the first and the last slot of the plan after `after` that it has. */
+void oracle_recorded(struct oracle *oracle, int schedule, struct wall after);
 /* The ledger did not take the entry of a slot that is to be opened. */
 void oracle_slot_refused(struct oracle *oracle);
 void oracle_entry_refused(struct oracle *oracle);

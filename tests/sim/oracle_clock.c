@@ -119,9 +119,22 @@ void oracle_check_clock(struct oracle *oracle)
                      oracle->told_held);
 }
 
-void oracle_recorded(struct oracle *oracle, int schedule, struct wall first, struct wall last)
+/* Whatever the ledger answers: orders are no slots of the plan. */
+void oracle_recorded(struct oracle *oracle, int schedule, struct wall after)
 {
     struct watched_schedule *s = &oracle->schedules[schedule];
+    struct wall first = WALL_NEVER;
+    struct wall last = {INT64_MIN};
+    for (size_t i = 0; i < oracle->record_count; i++) {
+        const struct record *r = &oracle->records[i];
+        if (r->schedule != schedule || r->unborn || r->kind == LEDGER_KIND_OPERATOR
+            || r->slot.us <= after.us)
+            continue;
+        first = wall_earlier(first, r->slot);
+        last = r->slot.us > last.us ? r->slot : last;
+    }
+    if (last.us == INT64_MIN)
+        return;
     s->recorded_first = first;
     s->recorded_last = last;
     if (s->active)
