@@ -152,6 +152,15 @@ static bool is_tagged(struct json_value entry, const char *tag)
            && strstr(remark, tag) != NULL;
 }
 
+/* The API shows the type as a string; a number is as good. */
+static bool is_manual(struct json_value entry)
+{
+    struct json_value value;
+    int64_t type;
+    return json_member(entry, "BackupType", &value) == 0 && json_int64(value, &type) == 0
+           && type == 0;
+}
+
 static int read_backups(void *context, const struct json_value *response, struct errtext *err)
 {
     const struct backup_reading *reading = context;
@@ -170,6 +179,7 @@ static int read_backups(void *context, const struct json_value *response, struct
         page->list[page->count++] = (struct listed_backup){
             .start = read_stamp(entry, "StartTime"),
             .status = (int32_t)status,
+            .manual = is_manual(entry),
             .tagged = is_tagged(entry, reading->tag),
         };
     }

@@ -39,6 +39,7 @@ struct listed_task {
 struct listed_backup {
     int64_t start;
     int32_t status; /* 1 under way, 2 normal, 3 and 4 exported, -1 expired */
+    bool manual;    /* somebody asked for it; false where that is not said */
     bool tagged;    /* its remark holds the tag */
 };
 

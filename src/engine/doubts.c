@@ -27,19 +27,36 @@ void engine_free_doubt(struct engine *engine, struct run *run)
     engine->doubt_count--;
 }
 
+/*
+ * When it may have left at the earliest, by our clock as it is now: that may have been set since.
+ * In this life the other clock tells how long ago it was. An earlier life's clock may have been
+ * ahead without a sign; where it was for certain, nobody knows how far: a day is looked through.
+ */
+static struct wall sent_from(const struct engine *engine, const struct doubt *doubt)
+{
+    struct now now = engine->now;
+    if (doubt->sent_at.ns != 0) {
+        int64_t ago_us = mono_diff_ns(now.mono, doubt->sent_at) / NS_PER_US;
+        return wall_earlier(doubt->sent, wall_add_us(now.wall, -ago_us));
+    }
+    if (wall_before(now.wall, doubt->sent))
+        return wall_add_us(now.wall, -SECONDS_PER_DAY * US_PER_SECOND);
+    return wall_add_us(doubt->sent, -LOOKUP_AHEAD_S * US_PER_SECOND);
+}
+
 static void look(struct engine *engine, struct doubt *doubt, int64_t delay_us)
 {
-    /* Our clock may have been set since, or never have been the cloud's: the earlier of both. */
-    struct wall sent = wall_earlier(doubt->sent, engine->now.wall);
     int64_t offset_us = doubt->ask.lane->offset_us;
-    doubt->sent_s = wall_seconds(wall_add_us(sent, offset_us < 0 ? offset_us : 0));
-    lookup_begin(doubt, mono_add_ns(engine->now.mono, delay_us * NS_PER_US));
+    struct wall sent = wall_add_us(sent_from(engine, doubt), offset_us < 0 ? offset_us : 0);
+    lookup_begin(doubt, mono_add_ns(engine->now.mono, delay_us * NS_PER_US), wall_seconds(sent),
+                 wall_seconds(wall_add_us(engine->now.wall, offset_us)));
     engine_ask(engine, &doubt->ask, INQUIRY_TASKS, delay_us);
 }
 
 void engine_doubt(struct engine *engine, struct run *run)
 {
     struct lane *lane = run->lane;
+    bool of_this_life = run->state != ATTEMPT_NEW;
     run->state = attempt_move(run->state, ATTEMPT_DOUBT);
     struct doubt *doubt = calloc(1, sizeof *doubt);
     if (doubt == NULL || !engine_may_ask(lane, INQUIRY_TASKS, lane->runs)
@@ -53,6 +70,8 @@ void engine_doubt(struct engine *engine, struct run *run)
     doubt->ask.lane = lane;
     doubt->run = run;
     doubt->sent = run->started_at;
+    doubt->sent_at = of_this_life ? run->sent_at : (struct mono){0};
+    doubt->sent_s = INT64_MAX;
     doubt->lost_at = engine->now.mono;
     run->doubt = doubt;
     engine->doubt_count++;

@@ -6,29 +6,50 @@
 
 #define DELAY_FIRST_US US_PER_SECOND
 #define DELAY_MOST_US (30 * US_PER_SECOND)
-#define TAGGED_LOOKS 4   /* then the backup is taken without its task */
-#define FAR_S (9 * 3600) /* backups so long before the send are of no interest under any zone */
+#define TAGGED_LOOKS 4 /* then the backup is taken without its task */
+#define ROUNDED_S 1    /* a backup's stamp may say so much less than its task's */
 
-void lookup_begin(struct doubt *doubt, struct mono now)
+/* What began before this is not of our attempt, nor accounts for it. One cut for both lists. */
+static int64_t cut_of(const struct doubt *doubt)
 {
+    return doubt->sent_s - LOOKUP_MARGIN_S;
+}
+
+static bool is_old(const struct doubt *doubt, int64_t start)
+{
+    return start != LISTING_NO_TIME && start < cut_of(doubt);
+}
+
+void lookup_begin(struct doubt *doubt, struct mono now, int64_t sent_s, int64_t now_s)
+{
+    /* A clock that is put right later makes an instant that was possible no less so. */
+    doubt->sent_s = sent_s < doubt->sent_s ? sent_s : doubt->sent_s;
     doubt->began_at = now;
     doubt->offset = 0;
     doubt->pages = 0;
-    doubt->partial = false;
+    doubt->partial = cut_of(doubt) < now_s - LOOKUP_REACH_S;
     doubt->landed = false;
     doubt->task_count = 0;
     doubt->backup_count = 0;
 }
 
-/* True where another page follows. */
+/*
+ * True where another page follows. A list is whole where as many entries were read as its first
+ * page said that there are, and every other page said the same.
+ */
 static bool turn_page(struct doubt *doubt, uint32_t count, int64_t total)
 {
+    if (doubt->offset == 0) {
+        doubt->total = total;
+        doubt->read = 0;
+    }
+    doubt->read += count;
     doubt->offset += LISTING_PAGE;
     doubt->pages++;
     bool more = count > 0 && (int64_t)doubt->offset < total;
-    if (more && doubt->pages < LOOKUP_PAGES_MAX)
+    if (more && doubt->pages < LOOKUP_PAGES_MAX && total == doubt->total)
         return true;
-    doubt->partial = doubt->partial || more;
+    doubt->partial = doubt->partial || doubt->read < total || total != doubt->total;
     doubt->offset = 0;
     return false;
 }
@@ -37,10 +58,8 @@ bool lookup_take_tasks(struct doubt *doubt, const struct task_page *page)
 {
     for (uint32_t i = 0; i < page->count; i++) {
         const struct listed_task *task = &page->list[i];
-        if (task->failed)
-            continue; /* whoever began it: it made no backup */
-        if (task->start != LISTING_NO_TIME && task->start < doubt->sent_s - LOOKUP_MARGIN_S)
-            continue;
+        if (task->failed || is_old(doubt, task->start))
+            continue; /* whoever began one that failed: it made no backup */
         if (doubt->task_count == LOOKUP_TASKS_MAX) {
             doubt->partial = true;
             break;
@@ -60,8 +79,8 @@ bool lookup_take_backups(struct doubt *doubt, const struct backup_page *page)
             doubt->landed_status = backup->status;
             continue;
         }
-        if (backup->start != LISTING_NO_TIME && backup->start < doubt->sent_s - FAR_S)
-            continue;
+        if (!backup->manual || backup->start == LISTING_NO_TIME || is_old(doubt, backup->start))
+            continue; /* accounts for no task */
         if (doubt->backup_count < LOOKUP_BACKUPS_MAX)
             doubt->backups[doubt->backup_count++] = backup->start;
         else
@@ -70,55 +89,71 @@ bool lookup_take_backups(struct doubt *doubt, const struct backup_page *page)
     return turn_page(doubt, page->count, page->total);
 }
 
-static int64_t distance(int64_t a, int64_t b)
+/* Those whose start is not known stand first. */
+static int by_start(const void *a, const void *b)
 {
-    if (a == LISTING_NO_TIME || b == LISTING_NO_TIME)
-        return INT64_MAX;
-    return a > b ? a - b : b - a;
+    const struct listed_task *left = a;
+    const struct listed_task *right = b;
+    if (left->start != right->start)
+        return left->start < right->start ? -1 : 1;
+    return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static int by_instant(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a;
+    int64_t right = *(const int64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* The free task of a backup that began at `start`: NULL where there is none. Tasks are in order. */
+static struct listed_task *task_of(struct doubt *doubt, int64_t start)
+{
+    struct listed_task *found = NULL;
+    for (uint32_t i = 0; i < doubt->task_count; i++) {
+        struct listed_task *task = &doubt->tasks[i];
+        if (task->id <= 0 || task->start == LISTING_NO_TIME || task->start < start - LOOKUP_NEAR_S)
+            continue;
+        if (task->start > start)
+            return found == NULL && task->start <= start + ROUNDED_S ? task : found;
+        found = task;
+    }
+    return found;
 }
 
 /*
- * Pairs backups with tasks, nearest starts first and each once; ours is the last of `backups` where
- * `ours` says so. Returns its task, NULL without one; tasks of other backups get the number 0.
+ * Gives each backup its task, in the order of time; what has one gets the number 0. Returns our own
+ * backup's, where `ours` says that it is listed; 0 without one.
  */
-static const struct listed_task *pair(struct doubt *doubt, bool ours)
+static int64_t pair(struct doubt *doubt, bool ours)
 {
-    bool paired[LOOKUP_BACKUPS_MAX + 1] = {false};
-    uint32_t count = doubt->backup_count + (ours ? 1 : 0);
-    const struct listed_task *found = NULL;
-    for (;;) {
-        struct listed_task *task = NULL;
-        uint32_t backup = 0;
-        int64_t least = LOOKUP_NEAR_S + 1;
-        for (uint32_t i = 0; i < count; i++) {
-            int64_t start = i < doubt->backup_count ? doubt->backups[i] : doubt->landed_start;
-            for (uint32_t j = 0; !paired[i] && j < doubt->task_count; j++) {
-                int64_t apart = distance(doubt->tasks[j].start, start);
-                if (doubt->tasks[j].id <= 0 || &doubt->tasks[j] == found || apart >= least)
-                    continue;
-                least = apart;
-                task = &doubt->tasks[j];
-                backup = i;
-            }
+    int64_t own = 0;
+    ours = ours && doubt->landed_start != LISTING_NO_TIME;
+    qsort(doubt->tasks, doubt->task_count, sizeof doubt->tasks[0], by_start);
+    qsort(doubt->backups, doubt->backup_count, sizeof doubt->backups[0], by_instant);
+    for (uint32_t i = 0; i <= doubt->backup_count; i++) {
+        bool is_last = i == doubt->backup_count;
+        if (ours && (is_last || doubt->backups[i] > doubt->landed_start)) {
+            struct listed_task *task = task_of(doubt, doubt->landed_start);
+            own = task == NULL ? 0 : task->id;
+            if (task != NULL)
+                task->id = 0;
+            ours = false;
         }
-        if (task == NULL)
-            return found;
-        paired[backup] = true;
-        if (backup == doubt->backup_count)
-            found = task;
-        else
+        struct listed_task *task = is_last ? NULL : task_of(doubt, doubt->backups[i]);
+        if (task != NULL)
             task->id = 0;
     }
+    return own;
 }
 
-/* A task that no backup accounts for. */
-static const struct listed_task *unexplained(const struct doubt *doubt)
+/* A task that may be ours: no backup accounts for it. */
+static bool has_unexplained(const struct doubt *doubt)
 {
-    const struct listed_task *found = NULL;
     for (uint32_t i = 0; i < doubt->task_count; i++)
         if (doubt->tasks[i].id > 0)
-            found = &doubt->tasks[i];
-    return found;
+            return true;
+    return false;
 }
 
 /* Its task is named when both lists have settled: a neighbour's may be listed before it is. */
@@ -126,9 +161,8 @@ static enum lookup_result judge_landed(struct doubt *doubt, bool settled, int64_
 {
     if (!settled)
         return LOOKUP_AGAIN;
-    const struct listed_task *task = pair(doubt, true);
-    *ret_task_id = task == NULL ? 0 : task->id;
-    if (task != NULL || ++doubt->tagged >= TAGGED_LOOKS)
+    *ret_task_id = pair(doubt, true);
+    if (*ret_task_id != 0 || ++doubt->tagged >= TAGGED_LOOKS)
         return LOOKUP_LANDED;
     return LOOKUP_AGAIN;
 }
@@ -141,8 +175,7 @@ enum lookup_result lookup_judge(struct doubt *doubt, int64_t settle_us, struct m
     if (doubt->landed)
         return judge_landed(doubt, settled, ret_task_id);
     (void)pair(doubt, false);
-    const struct listed_task *task = unexplained(doubt);
-    if (task == NULL && !doubt->partial) {
+    if (!has_unexplained(doubt) && !doubt->partial) {
         doubt->empty++;
         if (settled && doubt->empty >= LOOKUP_LOOKS_MIN)
             return LOOKUP_NOT_THERE;

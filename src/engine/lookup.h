@@ -15,6 +15,11 @@
  * whether there is a task that no listed backup accounts for. They are read as UTC+8 and corrected
  * by the clock difference as learnt from the answers' Date headers. The lists are asked for wide
  * enough to hold the backup were the stamps UTC.
+ *
+ * An instance has one backup at a time, which begins with its task or a while after it: in the
+ * order of time each backup goes to the last free task that began no later. Manual tasks alone are
+ * listed, so manual backups alone account for them. A list that is not whole shows nothing to be
+ * missing.
  */
 #pragma once
 
@@ -28,7 +33,12 @@
 #define LOOKUP_PAGES_MAX 40
 #define LOOKUP_MARGIN_S \
     60 /* a task or backup may have begun so long before the send, by the stamps */
-#define LOOKUP_NEAR_S 120 /* a task and its backup begin so close to each other */
+/* An earlier life's clock may have been so far ahead, unseen: its attempts are looked for from
+ * then. */
+#define LOOKUP_AHEAD_S 3600
+#define LOOKUP_REACH_S \
+    (29 * SECONDS_PER_DAY) /* tasks of so long ago are listed, older ones are not */
+#define LOOKUP_NEAR_S 120  /* a backup begins so long after its task, at the most */
 
 enum lookup_result {
     LOOKUP_AGAIN,
@@ -41,8 +51,9 @@ struct doubt {
     struct inquiry ask;
     struct run *run;
     char tag[TAG_MAX];
-    struct wall sent; /* by our clock then */
-    int64_t sent_s;   /* the same by the cloud's, as early as it may have been */
+    struct wall sent;    /* by our clock then */
+    struct mono sent_at; /* 0: in an earlier life */
+    int64_t sent_s;      /* by the cloud's clock, as early as it may have been: it only falls */
     struct mono lost_at;
     struct mono began_at; /* of the present look */
     int looks;            /* that were judged */
@@ -50,19 +61,24 @@ struct doubt {
     int tagged;           /* of those, showed the tag without its task */
     uint32_t offset;      /* of the page that is asked for */
     uint32_t pages;
-    bool told;    /* that it cannot be looked for */
-    bool partial; /* a list was too long to be read whole */
+    int64_t total; /* of the present list, as its first page says */
+    int64_t read;  /* entries of it so far */
+    bool told;     /* that it cannot be looked for */
+    bool partial;  /* a list was not read whole */
     bool landed;
     int64_t landed_start;
     int32_t landed_status;
     uint32_t task_count;
     uint32_t backup_count;
     struct listed_task tasks[LOOKUP_TASKS_MAX];
-    int64_t backups[LOOKUP_BACKUPS_MAX]; /* their starts, of those without the tag */
+    int64_t backups[LOOKUP_BACKUPS_MAX]; /* their starts, of manual ones without the tag */
 };
 
-/* A look begins: what the one before showed is forgotten. */
-void lookup_begin(struct doubt *doubt, struct mono now);
+/*
+ * A look begins: what the one before showed is forgotten. `sent_s` is when the attempt may have
+ * left at the earliest, `now_s` the present, both by the cloud's clock as far as it is known.
+ */
+void lookup_begin(struct doubt *doubt, struct mono now, int64_t sent_s, int64_t now_s);
 
 /* Takes a page in; true where another page of the list follows at `offset`. */
 bool lookup_take_tasks(struct doubt *doubt, const struct task_page *page);

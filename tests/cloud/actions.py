@@ -2,7 +2,8 @@
 
 Time is an argument (`Moment`); nothing happens by itself. A task is *preparing* for a tenth of its life, then *running*,
 then *succeed*, *failed* or *error*; its instance is locked until it ends. A backup is in progress (status 1) while its
-task runs, then complete (2), and gone where the task failed.
+task runs, then complete (2), and gone where the task failed; its start is the end of the preparations, so it may be
+seconds after the task's.
 """
 
 import json
@@ -95,6 +96,11 @@ class Task:
         if self.ended(now):
             return 100
         return min(99, 100 * (now.mono_ns - self.started.mono_ns) // max(1, self.duration_ns))
+
+    @property
+    def backup_wall_ns(self):
+        """Its backup begins when the preparations are over, and is stamped with that."""
+        return self.started.wall_ns + self.duration_ns // 10
 
     @property
     def end_wall_ns(self):
@@ -360,7 +366,7 @@ class Cloud:
             raise _wrong("Status", "-1, 1, 2, 3 or 4")
         found = []
         for task in self._tasks_of(parameters, region):
-            started = task.started.wall_ns // SECOND * SECOND
+            started = task.backup_wall_ns // SECOND * SECOND
             if (begin is not None and started < begin) or (end is not None and started > end):
                 continue
             expires = task.end_wall_ns + task.storage_days * DAY
@@ -375,10 +381,10 @@ class Cloud:
     @staticmethod
     def _backup(task, state, expires):
         return {
-            "StartTime": stamp(task.started.wall_ns),
+            "StartTime": stamp(task.backup_wall_ns),
             "EndTime": stamp(task.end_wall_ns) if state != 1 else "",
             "ExpireTime": stamp(expires),
-            "BackupId": f"641{task.id}-{task.id + 1408687}-{task.started.wall_ns // SECOND}",
+            "BackupId": f"641{task.id}-{task.id + 1408687}-{task.backup_wall_ns // SECOND}",
             "BackupType": "0",
             "Status": state,
             "Remark": task.remark,

@@ -173,6 +173,8 @@ void cloud_leave(struct sim *sim, uint64_t index)
     }
     int64_t way = dice_range(&sim->cloud.dice, 0, PATH_JITTER_US) * NS_PER_US;
     if (m->fate == FATE_LOST_BEFORE) {
+        if (m->record != MESSAGE_OF_NO_RECORD)
+            operators_follow(sim, sim->oracle.records[m->record].instance);
         m->outcome = EXCHANGE_LOST;
         push_outcome(sim, m, sim->clock.now + way);
         if (dice_chance(&sim->cloud.dice, 500))

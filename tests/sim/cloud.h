@@ -74,12 +74,14 @@ enum task_status {
 struct task {
     int64_t id;
     int instance;
-    size_t record;     /* of the oracle; TASK_OF_OTHERS: begun at the console */
-    int64_t begins_at; /* true time, which is the cloud's */
+    size_t record;            /* of the oracle; TASK_OF_OTHERS: begun at the console */
+    int64_t begins_at;        /* true time, which is the cloud's */
+    int64_t backup_begins_at; /* its backup's start as that is shown */
     int64_t ends_at;
     int64_t listed_at;        /* by DescribeTaskList */
     int64_t backup_listed_at; /* by DescribeInstanceBackups */
     bool fails;
+    bool automatic; /* not among the manual tasks */
     char *remark;
 };
 
@@ -109,8 +111,12 @@ const struct task *tasks_find(const struct tasks *tasks, int64_t id); /* NULL: n
 enum task_status task_status(const struct task *task, int64_t at);
 void tasks_finish(struct tasks *tasks);
 
-/* Backups that people begin at the console till `until`; EVENT_OPERATOR comes for each. */
+/*
+ * Backups that people begin at the console till `until`, or the cloud by its own plan;
+ * EVENT_OPERATOR comes for each. Some come soon after a request of ours that gets lost.
+ */
 void operators_plan(struct sim *sim, int64_t until);
+void operators_follow(struct sim *sim, int instance);
 void operator_acts(struct sim *sim, int instance);
 
 /* cloud_answers.c: what the three actions that only ask are answered. */

@@ -20,6 +20,7 @@
 #define PAGE_MAX 100
 #define DAYS_MAX 30
 #define MANUAL_BACKUP "012"
+#define AUTOMATIC_BACKUP "017"
 #define STATUS_LOCKED 1 /* of a backup: its task runs */
 #define STATUS_NORMAL 2
 #define ENTRY_MAX 512 /* of an answer, without the remark */
@@ -35,6 +36,7 @@ struct question {
     int64_t to_s;
     unsigned statuses; /* a bit for each */
     bool manual;       /* manual backups are among the types asked for */
+    bool automatic;
 };
 
 /* ---- reading ---- */
@@ -76,15 +78,16 @@ static bool read_statuses(struct json_value list, unsigned *ret)
     return json_kind_of(list) == JSON_ARRAY;
 }
 
-static bool read_types(struct json_value list, bool *ret)
+static bool read_types(struct json_value list, struct question *q)
 {
     struct json_value at = {NULL, NULL};
     char type[8];
-    *ret = false;
+    q->manual = q->automatic = false;
     while (json_next(list, &at)) {
         if (!read_text(at, type, sizeof type))
             return false;
-        *ret = *ret || strcmp(type, MANUAL_BACKUP) == 0;
+        q->manual = q->manual || strcmp(type, MANUAL_BACKUP) == 0;
+        q->automatic = q->automatic || strcmp(type, AUTOMATIC_BACKUP) == 0;
     }
     return json_kind_of(list) == JSON_ARRAY;
 }
@@ -123,7 +126,7 @@ static bool read_question(struct json_value root, enum cloud_action action, stru
     if (read_member(root, "EndTime", ASKS_LIST | ASKS_BACKUPS, action, &value, &known))
         good = read_second(value, &q->to_s) && good;
     if (read_member(root, "TaskTypes", ASKS_LIST, action, &value, &known))
-        good = read_types(value, &q->manual) && good;
+        good = read_types(value, q) && good;
     if (read_member(root, "Status", ASKS_BACKUPS, action, &value, &known))
         good = read_statuses(value, &q->statuses) && good;
     while (json_next(root, &at))
@@ -143,6 +146,7 @@ static bool ask(const struct message *m, struct question *ret)
         .to_s = INT64_MAX / 2,
         .statuses = 1U << STATUS_NORMAL,
         .manual = true,
+        .automatic = true,
         .number = -1,
     };
     if (json_read(&json, m->request, strlen(m->request), &err) != 0)
@@ -222,26 +226,28 @@ static void add_task(struct sim *sim, struct text *text, const struct task *task
     char end[24];
     char id[MODEL_INSTANCE_ID_MAX];
     world_instance_id(task->instance, id);
+    const char *type = task->automatic ? AUTOMATIC_BACKUP : MANUAL_BACKUP;
     text_addf(text,
               "{\"TaskId\":%s%lld%s,\"StartTime\":\"%s\",\"EndTime\":\"%s\",\"TaskType\":\"%s\","
               "\"InstanceId\":\"%s\",\"Progress\":%d,\"Result\":%d}",
               quote, (long long)task->id, quote,
               cloud_time(clock_cloud_second(&sim->clock, task->begins_at), start),
-              end_time(sim, task, at, end), MANUAL_BACKUP, id, progress[status], results[status]);
+              end_time(sim, task, at, end), type, id, progress[status], results[status]);
 }
 
 static void add_backup(struct sim *sim, struct text *text, const struct task *task, int64_t at)
 {
-    int64_t begins_s = clock_cloud_second(&sim->clock, task->begins_at);
+    int64_t begins_s = clock_cloud_second(&sim->clock, task->backup_begins_at);
     char start[24];
     char end[24];
     char id[MODEL_INSTANCE_ID_MAX];
     world_instance_id(task->instance, id);
     text_addf(text,
               "{\"StartTime\":\"%s\",\"EndTime\":\"%s\",\"BackupId\":\"641-%lld-%lld\","
-              "\"BackupType\":\"0\",\"Status\":%d,\"Remark\":",
+              "\"BackupType\":\"%d\",\"Status\":%d,\"Remark\":",
               cloud_time(begins_s, start), end_time(sim, task, at, end), (long long)task->id * 7,
-              (long long)begins_s, at < task->ends_at ? STATUS_LOCKED : STATUS_NORMAL);
+              (long long)begins_s, task->automatic ? 1 : 0,
+              at < task->ends_at ? STATUS_LOCKED : STATUS_NORMAL);
     text_add_json(text, task->remark, strlen(task->remark));
     text_addf(text, ",\"InstanceId\":\"%s\"}", id);
 }
@@ -250,11 +256,13 @@ static void add_backup(struct sim *sim, struct text *text, const struct task *ta
 static bool is_listed(struct sim *sim, const struct task *task, enum cloud_action action,
                       const struct question *q, int64_t at)
 {
-    int64_t begins_s = clock_cloud_second(&sim->clock, task->begins_at);
+    bool of_tasks = action == ACTION_TASK_LIST;
+    int64_t begins_s =
+        clock_cloud_second(&sim->clock, of_tasks ? task->begins_at : task->backup_begins_at);
     if (task->instance != q->number || begins_s < q->from_s || begins_s > q->to_s)
         return false;
-    if (action == ACTION_TASK_LIST)
-        return q->manual && at >= task->listed_at
+    if (of_tasks)
+        return (task->automatic ? q->automatic : q->manual) && at >= task->listed_at
                && begins_s >= clock_cloud_second(&sim->clock, at) - DAYS_MAX * SECONDS_PER_DAY;
     unsigned status = at < task->ends_at ? STATUS_LOCKED : STATUS_NORMAL;
     bool is_there = at < task->ends_at || !task->fails;
@@ -273,13 +281,15 @@ static void answer_list(struct sim *sim, struct message *m, int64_t at, const st
     assert(buffer != NULL);
     struct text text = text_over(buffer, size);
     bool of_tasks = m->action == ACTION_TASK_LIST;
+    bool is_short = dice_chance(&sim->cloud.tasks.dice, sim->faults->short_lists);
+    int64_t kept = is_short ? dice_range(&sim->cloud.tasks.dice, 0, 2) : q->limit;
     text_addf(&text, "\"%s\":[", of_tasks ? "Tasks" : "BackupSet");
     for (size_t i = tasks->count; i-- > 0;) {
         const struct task *task = &tasks->list[i];
         if (!is_listed(sim, task, m->action, q, at))
             continue;
         int64_t place = total++ - q->offset;
-        if (place < 0 || place >= q->limit)
+        if (place < 0 || place >= q->limit || place >= kept)
             continue;
         if (place > 0)
             text_add_char(&text, ',');

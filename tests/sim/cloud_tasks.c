@@ -14,6 +14,7 @@
 #define PREPARES_PERMILLE 200             /* of a task's time it has not begun its work */
 #define OPERATOR_US (100 * US_PER_SECOND) /* a backup of the console's takes no longer */
 #define OPERATORS_MAX 12
+#define FOLLOWS_US (20 * US_PER_SECOND) /* one that comes soon after a lost request */
 
 /* ---- the books ---- */
 
@@ -38,6 +39,9 @@ const struct task *tasks_begin(struct sim *sim, int instance, const char *remark
         .remark = strdup(remark),
     };
     assert(task->remark != NULL);
+    int64_t lag_us =
+        takes_us / 2 < faults->backup_lag_max_us ? takes_us / 2 : faults->backup_lag_max_us;
+    task->backup_begins_at = at + dice_range(&tasks->dice, 0, lag_us) * NS_PER_US;
     task->listed_at = at + dice_range(&tasks->dice, 0, faults->list_lag_max_us) * NS_PER_US;
     task->backup_listed_at = at + dice_range(&tasks->dice, 0, faults->list_lag_max_us) * NS_PER_US;
     tasks->count++;
@@ -95,5 +99,15 @@ void operator_acts(struct sim *sim, int instance)
     const char *remark = remarks[dice_range(dice, 0, 3)];
     if (sim->faults == &sim->world.calm || sim->clock.now < sim->cloud.locked_until[instance])
         return;
-    tasks_begin(sim, instance, remark, TASK_OF_OTHERS, sim->clock.now, takes_us);
+    bool automatic = dice_chance(dice, sim->faults->automatic);
+    tasks_begin(sim, instance, automatic ? "" : remark, TASK_OF_OTHERS, sim->clock.now, takes_us);
+    sim->cloud.tasks.list[sim->cloud.tasks.count - 1].automatic = automatic;
+}
+
+void operators_follow(struct sim *sim, int instance)
+{
+    struct dice *dice = &sim->cloud.tasks.dice;
+    if (dice_chance(dice, sim->faults->neighbours))
+        clock_push(&sim->clock, sim->clock.now + dice_range(dice, 0, FOLLOWS_US) * NS_PER_US,
+                   EVENT_OPERATOR, (uint64_t)instance, 0);
 }

@@ -299,6 +299,35 @@ static void test_lists_lag_each_for_itself(void **state)
     info(task->id, "preparing", ""); /* told at once by its id */
 }
 
+static void test_backups_are_hard_to_tell(void **state)
+{
+    (void)state;
+    struct json_value first;
+    int page;
+    struct faults *f = &bench.sim.world.faults;
+    f->backup_lag_max_us = 6 * US_PER_SECOND;
+    f->automatic = 1000;
+    bool later = false;
+    for (int i = 1; i <= 20; i++) {
+        at_second(100 * i);
+        later = begin_task("x", 20)->backup_begins_at > bench.sim.clock.now + 2 * S || later;
+    }
+    assert_true(later);
+    at_second(2200);
+    operator_acts(&bench.sim, 1); /* the cloud's own plan */
+    assert_int_equal(
+        count("DescribeTaskList", "{\"InstanceId\":\"crs-sim001\",\"TaskTypes\":[\"012\"]}"), 20);
+    assert_int_equal(
+        count("DescribeTaskList", "{\"InstanceId\":\"crs-sim001\",\"TaskTypes\":[\"017\"]}"), 1);
+    assert_int_equal(list(BACKUPS_ALL, &first, &page), 21);
+    assert_string_equal(text_of(first, "BackupType"), "1");
+    json_finish(&answer);
+    f->short_lists = 1000;
+    assert_int_equal(list(TASKS, &first, &page), 21); /* as many are counted */
+    assert_in_range(page, 0, 2);
+    json_finish(&answer);
+}
+
 static void test_pages_windows_and_kinds(void **state)
 {
     (void)state;
@@ -451,6 +480,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_task_from_its_beginning_to_its_end, begin, end),
         cmocka_unit_test_setup_teardown(test_a_task_that_fails_leaves_no_backup, begin, end),
         cmocka_unit_test_setup_teardown(test_lists_lag_each_for_itself, begin, end),
+        cmocka_unit_test_setup_teardown(test_backups_are_hard_to_tell, begin, end),
         cmocka_unit_test_setup_teardown(test_pages_windows_and_kinds, begin, end),
         cmocka_unit_test_setup_teardown(test_each_action_has_its_quota, begin, end),
         cmocka_unit_test_setup_teardown(test_asking_suffers_every_fault_and_does_nothing, begin,

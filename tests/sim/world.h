@@ -84,8 +84,12 @@ struct faults {
     int task_fails;
     int slow_tasks; /* of them take longer */
     int64_t slow_task_max_us;
-    int64_t task_us;         /* each takes so long; 0: by chance */
-    int64_t list_lag_max_us; /* between the beginning of a task and its standing in a list */
+    int64_t task_us;           /* each takes so long; 0: by chance */
+    int64_t list_lag_max_us;   /* between the beginning of a task and its standing in a list */
+    int64_t backup_lag_max_us; /* a backup begins so long after its task */
+    int short_lists;           /* lists that do not hold all that they count */
+    int automatic;             /* of what is begun at the console: by the cloud's own plan */
+    int neighbours;            /* lost requests that somebody else's backup comes soon after */
     int64_t ledger_max_us;
     int ledger_refuses; /* append() fails */
     int ledger_fails;   /* a negative answer comes later */

@@ -79,6 +79,18 @@ static void make_outages(struct world *world, struct dice *dice)
     }
 }
 
+/* What makes one backup hard to tell from another. */
+static void make_neighbours(struct world *world)
+{
+    struct dice dice = dice_of(world->seed, 14);
+    struct faults *f = &world->faults;
+    if (dice_chance(&dice, 700))
+        f->backup_lag_max_us = dice_range(&dice, 1, 6) * S;
+    f->short_lists = often(&dice, 60);
+    f->automatic = often(&dice, 600);
+    f->neighbours = often(&dice, 300);
+}
+
 /* A key is rotated: where the daemon reads it, a little before or some time after. */
 static void make_keys(struct world *world)
 {
@@ -102,6 +114,7 @@ void world_make_tasks(struct world *world)
     make_tasks(world, &dice);
     make_outages(world, &dice);
     make_keys(world);
+    make_neighbours(world);
 }
 
 const struct outage *world_outage(const struct world *world, int host, int64_t at)

@@ -1,6 +1,7 @@
 /* Lost answers and the watch over accepted backups: scenarios by hand, an engine and its twin. */
 #include "unit.h"
 
+#include "base/listing.h"
 #include "engine/tag.h"
 #include "engine_twin.h"
 
@@ -173,6 +174,52 @@ static void a_crash_leaves_a_doubt(void **state)
     twin_accept(&twin, 1);
     assert_int_equal(twin.ended[LEDGER_SUBMITTED], 1);
     twin_finish(&twin);
+}
+
+/* The host's clock was ahead, and is right after the crash; what the attempt began is told by it.
+ */
+static void a_clock_was_ahead(int64_t ahead_s, int64_t down_s, bool backup_listed)
+{
+    static struct twin twin;
+    char tag[64];
+    char stamp[LISTING_STAMP_MAX];
+    char tasks[256];
+    char backups[512];
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    tag_of(&twin, tag);
+    twin_crash(&twin, 0);
+    twin.now.wall = wall_from_seconds(NOON - ahead_s + down_s);
+    listing_stamp(NOON - ahead_s, stamp);
+    (void)snprintf(tasks, sizeof tasks,
+                   "\"TotalCount\":1,\"Tasks\":[{\"TaskId\":77,\"StartTime\":\"%s\","
+                   "\"InstanceId\":\"crs-a\",\"Progress\":0,\"Result\":1}]",
+                   stamp);
+    (void)snprintf(backups, sizeof backups,
+                   "\"TotalCount\":1,\"BackupSet\":[{\"StartTime\":\"%s\","
+                   "\"BackupType\":\"0\",\"Remark\":\"%s\",\"Status\":1}]",
+                   stamp, tag);
+    struct config *config = twin_config();
+    twin_add(config, twin_every(config, "nightly", "1h"), "crs-a", NULL);
+    twin_start(&twin, config);
+    if (ahead_s > 3600)
+        twin_run(&twin, 3 * 3600 * SECOND); /* till a clock that fell so far is believed */
+    answer_looks(&twin, tasks, backup_listed ? backups : NO_BACKUPS, 300 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_retry"), 0);
+    assert_int_equal(twin_count_lines(&twin, "task_id=77 found=lookup"), backup_listed ? 1 : 0);
+    int open = (int)engine_status(twin.engine).doubtful + twin.ended[LEDGER_UNKNOWN];
+    assert_int_equal(open, backup_listed ? 0 : 1);
+    twin_finish(&twin);
+}
+
+static void a_clock_put_right_after_a_crash(void **state)
+{
+    (void)state;
+    for (int listed = 0; listed < 2; listed++) {
+        a_clock_was_ahead(600, 90, listed);
+        a_clock_was_ahead(600, 900, listed); /* down for longer than it was ahead */
+        a_clock_was_ahead(5 * 3600, 90, listed);
+        a_clock_was_ahead(5 * 3600, 3600, listed);
+    }
 }
 
 static void a_task_that_failed(int32_t retry_failed, int want_sent)
@@ -547,6 +594,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_told_in_time_is_unknown),
         cmocka_unit_test(runs_of_one_second_have_tags_of_their_own),
         cmocka_unit_test(a_crash_leaves_a_doubt),
+        cmocka_unit_test(a_clock_put_right_after_a_crash),
         cmocka_unit_test(a_failed_task_is_tried_again_as_often_as_allowed),
         cmocka_unit_test(who_is_not_sent_again_is_looked_for),
         cmocka_unit_test(a_forsaken_attempt_stays_so),

@@ -115,6 +115,23 @@ static void a_list_that_misses_one_is_no_list(void **state)
     assert_int_equal(verdict.class, VERDICT_AMBIGUOUS);
 }
 
+static void backups_tell_whether_anybody_asked_for_them(void **state)
+{
+    (void)state;
+    struct exchange exchange = answer("{\"Response\":{\"TotalCount\":5,\"BackupSet\":["
+                                      "{\"BackupType\":\"0\",\"Status\":2},"
+                                      "{\"BackupType\":0,\"Status\":2},"
+                                      "{\"BackupType\":\"1\",\"Status\":2},"
+                                      "{\"BackupType\":\"\",\"Status\":2},"
+                                      "{\"Status\":2}]}}");
+    struct backup_page page;
+    struct verdict verdict;
+    listing_judge_backups(&exchange, "tag-1", &page, &verdict);
+    assert_int_equal(verdict.class, VERDICT_ACCEPTED);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(page.list[i].manual, i < 2);
+}
+
 static void backups_tell_their_tag(void **state)
 {
     (void)state;
@@ -138,6 +155,7 @@ int main(void)
         cmocka_unit_test(a_task_by_table),
         cmocka_unit_test(stamps_are_utc_plus_8),
         cmocka_unit_test(a_list_that_misses_one_is_no_list),
+        cmocka_unit_test(backups_tell_whether_anybody_asked_for_them),
         cmocka_unit_test(backups_tell_their_tag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
