@@ -19,6 +19,7 @@
 #define AFTER_S SECONDS_PER_DAY /* lists are asked for up to so long from now */
 /* And from so long before the send: stamps of another zone, or our clock a day ahead then. */
 #define BEFORE_S (34 * 3600)
+#define SPAN_S (30 * SECONDS_PER_DAY) /* the API takes no wider window */
 
 bool engine_may_ask(struct lane *lane, enum inquiry_action action, uint64_t count)
 {
@@ -53,12 +54,16 @@ bool engine_has_ask_place(const struct engine *engine)
 
 /* ---- out ---- */
 
+/* Neither wider than the API takes, nor, of tasks, from before what it lists. */
 static void add_window(struct text *body, const struct doubt *doubt, int64_t now_s)
 {
     char stamp[LISTING_STAMP_MAX];
-    int64_t first = doubt->sent_s < now_s ? doubt->sent_s : now_s;
-    text_addf(body, ",\"BeginTime\":\"%s\"", listing_stamp(first - BEFORE_S, stamp));
-    text_addf(body, ",\"EndTime\":\"%s\"", listing_stamp(now_s + AFTER_S, stamp));
+    int64_t first = (doubt->sent_s < now_s ? doubt->sent_s : now_s) - BEFORE_S;
+    if (doubt->ask.action == INQUIRY_TASKS && first < now_s - LOOKUP_REACH_S)
+        first = now_s - LOOKUP_REACH_S;
+    int64_t last = now_s + AFTER_S < first + SPAN_S ? now_s + AFTER_S : first + SPAN_S;
+    text_addf(body, ",\"BeginTime\":\"%s\"", listing_stamp(first, stamp));
+    text_addf(body, ",\"EndTime\":\"%s\"", listing_stamp(last, stamp));
 }
 
 static void build_body(const struct engine *engine, struct inquiry *inquiry, struct text *body,

@@ -240,6 +240,8 @@ def _between(parameters):
     begin, end = _time(parameters, "BeginTime"), _time(parameters, "EndTime")
     if begin is not None and end is not None and begin > end:
         raise _wrong("EndTime", "not before BeginTime")
+    if begin is not None and end is not None and end - begin > 30 * DAY:
+        raise _wrong("EndTime", "at most 30 days after BeginTime")
     return begin, end
 
 
@@ -359,8 +361,6 @@ class Cloud:
     def _instance_backups(self, parameters, region, now, _do):
         page = _page(parameters, 100)
         begin, end = _between(parameters)
-        if begin is not None and end is not None and end - begin > 30 * DAY:
-            raise _wrong("EndTime", "at most 30 days after BeginTime")
         wanted = parameters.get("Status") or [2]
         if not set(wanted) <= {-1, 1, 2, 3, 4}:
             raise _wrong("Status", "-1, 1, 2, 3 or 4")

@@ -370,6 +370,7 @@ def test_life_of_a_backup(cloud, tls):
     ("DescribeTaskList", {"Limit": 10, "Offset": 5}, "InvalidParameterValue"),
     ("DescribeTaskList", {"Result": [3]}, "InvalidParameterValue"),
     ("DescribeTaskList", {"BeginTime": "2026-11-24T00:00:00Z"}, "InvalidParameterValue"),
+    ("DescribeTaskList", {"BeginTime": "2026-10-01 00:00:00", "EndTime": "2026-11-01 00:00:00"}, "InvalidParameterValue"),
     ("DescribeInstanceBackups", {"Status": "2"}, "InvalidParameter"),
     ("DescribeInstanceBackups", {"BeginTime": "2026-01-01 00:00:00", "EndTime": "2026-02-01 00:00:00"}, "InvalidParameterValue"),
     ("DescribeInstanceBackups", {"BeginTime": "2026-01-02 00:00:00", "EndTime": "2026-01-01 00:00:00"}, "InvalidParameterValue"),

@@ -19,6 +19,8 @@
 #define PAGE 20
 #define PAGE_MAX 100
 #define DAYS_MAX 30
+#define NO_BEGIN (INT64_MIN / 2)
+#define NO_END (INT64_MAX / 2)
 #define MANUAL_BACKUP "012"
 #define AUTOMATIC_BACKUP "017"
 #define STATUS_LOCKED 1 /* of a backup: its task runs */
@@ -133,7 +135,9 @@ static bool read_question(struct json_value root, enum cloud_action action, stru
         there++;
     bool names_one = action == ACTION_TASK_INFO ? q->task > 0 : q->instance[0] != '\0';
     return good && known == there && names_one && q->limit > 0 && q->limit <= PAGE_MAX
-           && q->offset >= 0 && q->offset % q->limit == 0 && q->from_s <= q->to_s;
+           && q->offset >= 0 && q->offset % q->limit == 0 && q->from_s <= q->to_s
+           && (q->from_s == NO_BEGIN || q->to_s == NO_END
+               || q->to_s - q->from_s <= DAYS_MAX * SECONDS_PER_DAY);
 }
 
 static bool ask(const struct message *m, struct question *ret)
@@ -142,8 +146,8 @@ static bool ask(const struct message *m, struct question *ret)
     struct errtext err;
     *ret = (struct question){
         .limit = PAGE,
-        .from_s = INT64_MIN / 2,
-        .to_s = INT64_MAX / 2,
+        .from_s = NO_BEGIN,
+        .to_s = NO_END,
         .statuses = 1U << STATUS_NORMAL,
         .manual = true,
         .automatic = true,

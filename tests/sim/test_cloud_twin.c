@@ -428,6 +428,8 @@ static void test_what_the_api_would_not_take(void **state)
         {"DescribeInstanceBackups",
          "{\"InstanceId\":\"crs-sim001\",\"BeginTime\":\"2026-12-01 03:00:00\","
          "\"EndTime\":\"2026-12-01 02:59:59\"}"},
+        {"DescribeTaskList", "{\"InstanceId\":\"crs-sim001\",\"BeginTime\":\"2026-11-01 03:00:00\","
+                             "\"EndTime\":\"2026-12-01 03:00:01\"}"},
         {"DescribeInstanceBackups", "{\"InstanceId\":\"crs-sim001\""},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {

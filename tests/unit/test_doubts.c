@@ -1,10 +1,12 @@
 /* Lost answers and the watch over accepted backups: scenarios by hand, an engine and its twin. */
 #include "unit.h"
 
+#include "base/civil.h"
 #include "base/listing.h"
 #include "engine/tag.h"
 #include "engine_twin.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -219,6 +221,58 @@ static void a_clock_put_right_after_a_crash(void **state)
         a_clock_was_ahead(600, 900, listed); /* down for longer than it was ahead */
         a_clock_was_ahead(5 * 3600, 90, listed);
         a_clock_was_ahead(5 * 3600, 3600, listed);
+    }
+}
+
+/* Between the two stamps of a question. */
+static int64_t window_s(const char *body)
+{
+    int64_t at[2];
+    static const char *const names[] = {"\"BeginTime\":\"", "\"EndTime\":\""};
+    for (int i = 0; i < 2; i++) {
+        const char *stamp = strstr(body, names[i]);
+        int64_t year;
+        struct civil c;
+        assert_non_null(stamp);
+        assert_int_equal(sscanf(stamp + strlen(names[i]), "%" SCNd64 "-%d-%d %d:%d:%d", &year,
+                                &c.month, &c.day, &c.hour, &c.minute, &c.second),
+                         6);
+        c.year = year;
+        at[i] = civil_to_seconds(&c);
+    }
+    return at[1] - at[0];
+}
+
+/* However long it was down: the API takes no window of more than thirty days. */
+static void a_window_is_one_that_the_api_takes(void **state)
+{
+    (void)state;
+    static const int downs[] = {0, 27, 28, 29, 31, 90};
+    for (size_t i = 0; i < COUNT(downs); i++) {
+        static struct twin twin;
+        begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+        twin_crash(&twin, 0);
+        twin.now.wall = wall_add_us(twin.now.wall, (downs[i] * SECONDS_PER_DAY + 1800) * SECOND);
+        struct config *config = twin_config();
+        struct schedule *schedule = twin_every(config, "nightly", "1h");
+        schedule->catch_up = CATCH_UP_NONE;
+        twin_add(config, schedule, "crs-a", NULL);
+        twin_start(&twin, config);
+        twin_run(&twin, 3 * SECOND);
+        int n = twin_find(&twin, "DescribeTaskList");
+        assert_true(n >= 0);
+        assert_in_range(window_s(twin.asked[n].body), 1, 30 * SECONDS_PER_DAY);
+        twin_answer(&twin, n, NO_TASKS);
+        n = twin_find(&twin, "DescribeInstanceBackups");
+        assert_true(n >= 0);
+        assert_in_range(window_s(twin.asked[n].body), 1, 30 * SECONDS_PER_DAY);
+        twin_answer(&twin, n, NO_BACKUPS);
+        answer_looks(&twin, NO_TASKS, NO_BACKUPS, 700 * SECOND);
+        /* In time sent again; too late, but known not to be there; its task no longer listed. */
+        assert_int_equal(twin.sent_count, downs[i] == 0 ? 2 : 1);
+        assert_int_equal(twin.ended[LEDGER_FAILED], downs[i] > 0 && downs[i] < 29 ? 1 : 0);
+        assert_int_equal(twin.ended[LEDGER_UNKNOWN], downs[i] >= 29 ? 1 : 0);
+        twin_finish(&twin);
     }
 }
 
@@ -595,6 +649,7 @@ int main(void)
         cmocka_unit_test(runs_of_one_second_have_tags_of_their_own),
         cmocka_unit_test(a_crash_leaves_a_doubt),
         cmocka_unit_test(a_clock_put_right_after_a_crash),
+        cmocka_unit_test(a_window_is_one_that_the_api_takes),
         cmocka_unit_test(a_failed_task_is_tried_again_as_often_as_allowed),
         cmocka_unit_test(who_is_not_sent_again_is_looked_for),
         cmocka_unit_test(a_forsaken_attempt_stays_so),
