@@ -68,6 +68,7 @@ void engine_destroy(struct engine *engine)
     run_pool_destroy(engine->pool);
     ongoings_finish(&engine->ongoings);
     open_slots_finish(&engine->open_slots);
+    open_slots_finish(&engine->left_open);
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         engine->lanes[i]->runs = 0; /* the pool dropped them */
         engine->lanes[i]->ready.count = 0;

@@ -58,6 +58,7 @@ struct engine {
     struct lane **by_host; /* the present config's hosts -> lanes */
     uint32_t lane_turn;    /* which lane goes first: in turn, so that none starves */
     struct open_slots open_slots;
+    struct open_slots left_open; /* nobody waits in them; their entries have no end, see there */
     struct run_pool *pool;
     struct heap deadlines; /* runs by deadline */
     struct requests *requests;

@@ -4,6 +4,26 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+static void insert(struct open_slots *slots, struct open_slot *open)
+{
+    open->previous = NULL;
+    open->next = slots->first;
+    if (open->next != NULL)
+        open->next->previous = open;
+    slots->first = open;
+}
+
+static void take_out(struct open_slots *slots, struct open_slot *open)
+{
+    if (open->previous != NULL)
+        open->previous->next = open->next;
+    else
+        slots->first = open->next;
+    if (open->next != NULL)
+        open->next->previous = open->previous;
+}
 
 int open_slot_add(struct open_slots *slots, struct config *config, const struct schedule *schedule,
                   struct wall slot, enum ledger_kind kind, struct open_slot **ret)
@@ -15,25 +35,33 @@ int open_slot_add(struct open_slots *slots, struct config *config, const struct 
     open->schedule = schedule;
     open->slot = slot;
     open->kind = kind;
-    open->next = slots->first;
-    if (open->next != NULL)
-        open->next->previous = open;
-    slots->first = open;
+    insert(slots, open);
     *ret = open;
     return 0;
 }
 
+void open_slot_move(struct open_slots *from, struct open_slot *open, struct open_slots *to)
+{
+    take_out(from, open);
+    insert(to, open);
+}
+
 void open_slot_remove(struct open_slots *slots, struct open_slot *open)
 {
-    if (open->previous != NULL)
-        open->previous->next = open->next;
-    else
-        slots->first = open->next;
-    if (open->next != NULL)
-        open->next->previous = open->previous;
+    take_out(slots, open);
     config_unref(open->config);
     free(open->carried);
     free(open);
+}
+
+struct open_slot *open_slot_find(const struct open_slots *slots, const char *schedule,
+                                 struct wall slot)
+{
+    for (struct open_slot *open = slots->first; open != NULL; open = open->next)
+        if (open->slot.us == slot.us && open->forsaken == NULL
+            && strcmp(open->schedule->name, schedule) == 0)
+            return open;
+    return NULL;
 }
 
 int open_slot_carry(struct open_slot *open, const struct instance *instance, int failures)

@@ -30,7 +30,7 @@ struct open_slot {
      * where each of its members has one, or an attempt that a start finds by itself.
      */
     bool ended;       /* the ledger has its end: open_slot_keep() before a member is due again */
-    bool incomplete;  /* the end of a member was not taken: its own is left to the next start */
+    bool incomplete;  /* the end of a member was not taken: it stays open for the next start */
     uint64_t members; /* that have not ended */
     /*
      * NULL, or why its members are only looked for and never sent ("paused", "removed"): another
@@ -58,6 +58,14 @@ int open_slot_add(struct open_slots *slots, struct config *config, const struct 
 
 /* Takes it out of the list and frees it; nothing is told to the ledger. */
 void open_slot_remove(struct open_slots *slots, struct open_slot *open);
+
+/* From one list to another. */
+void open_slot_move(struct open_slots *from, struct open_slot *open, struct open_slots *to);
+
+/* The one of the schedule that waits in the list; NULL: none. Whatever of it is forsaken does not
+ * count. */
+struct open_slot *open_slot_find(const struct open_slots *slots, const char *schedule,
+                                 struct wall slot);
 
 /*
  * Keeps the number of a member's failed tasks till it has a run, and gives it to that run (0: none

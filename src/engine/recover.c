@@ -325,9 +325,8 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
     if (open->members > 0) {
         report_slot_resumed(&engine->ports.journal, open);
     } else {
-        if (!open->incomplete)
-            end_found(engine, found, LEDGER_SUBMITTED, "");
-        open_slot_remove(&engine->open_slots, open);
+        open->members = 1;
+        engine_member_ended(engine, open);
     }
     return 0;
 }
@@ -417,6 +416,17 @@ static const char *why_not(const struct schedule *schedule, const struct found *
     return goes_on(schedule, found) ? NULL : "paused";
 }
 
+static int leave_open(struct engine *engine, const struct schedule *schedule,
+                      const struct found *found)
+{
+    struct open_slot *open;
+    int r = open_slot_add(&engine->left_open, engine->config, schedule, found->slot, found->kind,
+                          &open);
+    if (r == 0)
+        open->named = found->attempt % OPEN_SLOT_CLOSED != 0;
+    return r;
+}
+
 /*
  * The slot of a schedule that is paused or gone, of an order that was not recorded as a whole, or
  * one that was closed by hand: its members that are left end with it, in one line. Those whose
@@ -450,8 +460,10 @@ static int skip_slot(struct engine *engine, const struct schedule *schedule,
     report_slot_not_run(&engine->ports.journal, missed ? "backup_missed" : "backup_skipped", &of,
                         found->slot, reason);
     engine_count(engine, found->schedule, missed ? COUNTERS_MISSED : COUNTERS_SKIPPED, left);
-    if (told) /* else the next start ends who is left */
+    if (told)
         end_found(engine, found, result, reason);
+    else if (schedule != NULL) /* the next start ends who is left */
+        return leave_open(engine, schedule, found);
     return 0;
 }
 

@@ -39,8 +39,12 @@ void engine_member_ended(struct engine *engine, struct open_slot *open)
     open->members--;
     if (open->members > 0)
         return;
+    if (open->forsaken == NULL && open->incomplete) {
+        open_slot_move(&engine->open_slots, open, &engine->left_open);
+        return;
+    }
     /* One that is not taken is found by the next start, which ends it. */
-    if (open->forsaken == NULL && !open->ended && !open->incomplete)
+    if (open->forsaken == NULL && !open->ended)
         (void)!open_slot_tell(open, &engine->ports.ledger, LEDGER_ENDED, engine->now.wall);
     open_slot_remove(&engine->open_slots, open);
 }

@@ -3,8 +3,6 @@
  */
 #include "engine/engine_internal.h"
 
-#include <string.h>
-
 #define MISSED_LINES_MAX 10 /* passed slots with a line of their own; the rest share one */
 
 static void report_passed(const struct engine *engine, const struct plan_due *due)
@@ -161,19 +159,23 @@ void engine_expire(struct engine *engine)
 struct open_slot *engine_find_open(const struct engine *engine, const char *schedule,
                                    struct wall slot)
 {
-    for (struct open_slot *open = engine->open_slots.first; open != NULL; open = open->next)
-        if (open->slot.us == slot.us && open->forsaken == NULL
-            && strcmp(open->schedule->name, schedule) == 0)
-            return open;
-    return NULL;
+    return open_slot_find(&engine->open_slots, schedule, slot);
 }
 
 struct open_slot *engine_reopen(struct engine *engine, const struct schedule *schedule,
                                 struct wall slot, enum ledger_kind kind)
 {
     struct open_slot *open;
+    struct open_slot *left = open_slot_find(&engine->left_open, schedule->name, slot);
     if (open_slot_add(&engine->open_slots, engine->config, schedule, slot, kind, &open) < 0)
         return NULL;
+    if (left != NULL) { /* it stays as the ledger has it */
+        open->named = left->named;
+        open->ended = left->ended;
+        open->incomplete = true;
+        open_slot_remove(&engine->left_open, left);
+        return open;
+    }
     open->named = true; /* the others have ended; one that is new in the file is none of it */
     if (open_slot_tell(open, &engine->ports.ledger, LEDGER_STARTED, engine->now.wall) == 0)
         return open;

@@ -23,6 +23,7 @@ enum event_kind {
     EVENT_OUTCOME,   /* the request's outcome is known to the host */
     EVENT_OPERATOR,  /* somebody begins a backup at the console: instance */
     EVENT_ERRAND,    /* an operator asks for something: index */
+    EVENT_LAPSE,     /* a step of a lapse: its index times LAPSE_STEPS, and the step */
     EVENT_TOLD,      /* something of a story: index */
 };
 

@@ -87,7 +87,9 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct 
         oracle_entry_refused(&sim->oracle);
         if (!whole)
             record->refused = true;
-        else if (entry->kind == LEDGER_STARTED && entry->run_kind != LEDGER_KIND_OPERATOR)
+        else
+            oracle_whole_refused(&sim->oracle, ledger_find_schedule(entry->schedule), entry->slot);
+        if (whole && entry->kind == LEDGER_STARTED && entry->run_kind != LEDGER_KIND_OPERATOR)
             oracle_slot_refused(&sim->oracle);
         return -ENOSPC;
     }

@@ -332,6 +332,8 @@ void oracle_entry(struct oracle *oracle, struct record *record, const struct led
         oracle_again(oracle, record);
     else if (entry->kind == LEDGER_ENDED)
         ended(oracle, record, entry);
+    else if (record->may_have_acted && record->refused)
+        oracle_again(oracle, record); /* its slot could not be opened again to say so */
     check_facts(oracle, record, entry);
 }
 

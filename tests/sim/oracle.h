@@ -340,6 +340,8 @@ void oracle_recorded(struct oracle *oracle, int schedule, struct wall after);
 /* The ledger did not take the entry of a slot that is to be opened. */
 void oracle_slot_refused(struct oracle *oracle);
 void oracle_entry_refused(struct oracle *oracle);
+/* Nor one of a slot itself: what of it is due again may not be told so. */
+void oracle_whole_refused(struct oracle *oracle, int schedule, struct wall slot);
 
 /* ---- a process with a durable ledger comes and goes ---- */
 

@@ -61,6 +61,12 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
     if (r->kept != KEPT_STARTED && r->kept != KEPT_ENDED && r->may_have_acted)
         oracle_break(oracle, RULE_ONCE, "%s %d: sent, and the ledger does not know", name,
                      r->instance);
+    if (r->kept == KEPT_NOTHING && r->told_ledger >= 0 && !slot_of(oracle, r)->open)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: the slot %lld ended without its end", name,
+                     r->instance, (long long)r->slot.us);
+    if (r->kept == KEPT_AGAIN && !slot_of(oracle, r)->open)
+        oracle_break(oracle, RULE_ACCOUNT, "%s %d: due again in the slot %lld, which has ended",
+                     name, r->instance, (long long)r->slot.us);
     r->told_ledger = r->told_journal = r->kept == KEPT_ENDED ? r->kept_result : NOT_TOLD;
     r->finish_ledger = r->finish_journal = NOT_TOLD;
     r->followed = r->told_task = r->kept_task;

@@ -201,6 +201,15 @@ void oracle_slot_refused(struct oracle *oracle)
     oracle->refused_at = oracle->clock->now;
 }
 
+void oracle_whole_refused(struct oracle *oracle, int schedule, struct wall slot)
+{
+    for (int i = 0; i < oracle->world->instance_count; i++) {
+        struct record *record = oracle_known(oracle, schedule, i, slot);
+        if (record != NULL)
+            record->refused = true;
+    }
+}
+
 /* ---- lines ---- */
 
 static const struct field *field_of(const struct event *event, const char *key)

@@ -109,6 +109,9 @@ static void init(struct sim *sim)
         clock_push(&sim->clock, sim->world.acts[i].at, EVENT_SCRIPT, (uint64_t)i, 0);
     for (int i = 0; i < sim->world.errand_count; i++)
         clock_push(&sim->clock, sim->world.errands[i].at, EVENT_ERRAND, (uint64_t)i, 0);
+    for (int i = 0; i < sim->world.lapse_count; i++)
+        clock_push(&sim->clock, sim->world.lapses[i].at, EVENT_LAPSE, (uint64_t)(i * LAPSE_STEPS),
+                   0);
 }
 
 /* The process is gone, drained or crashed: away for a while and back, or over. */
@@ -130,8 +133,11 @@ static void gone(struct sim *sim, bool crashed)
     start_engine(sim);
 }
 
+static void take_step(struct sim *sim, int lapse, int step);
+
 static void turn(struct sim *sim)
 {
+    uint64_t sent = sim->oracle.sent;
     if (sim->engine == NULL || sim->oracle.broken != RULE_NONE)
         return;
     if (sim->keys_refused && sim->world.keys_may_change)
@@ -143,6 +149,8 @@ static void turn(struct sim *sim)
     if (sim->crash_armed && sim->slot_begun && sim->oracle.broken == RULE_NONE) {
         trace_line(&sim->trace, "crash, a slot was begun");
         gone(sim, true);
+    } else if (sim->lapse_armed > 0 && sim->oracle.sent > sent && sim->oracle.broken == RULE_NONE) {
+        take_step(sim, sim->lapse_armed - 1, 0);
     }
 }
 
@@ -214,6 +222,7 @@ static void act(struct sim *sim, const struct act *act)
     case ACT_QUIET:
         sim->faults = &sim->world.calm;
         sim->keys_available = true;
+        sim->lapse_armed = 0;
         oracle_quiet(&sim->oracle);
         break;
     case ACT_DRAIN:
@@ -221,6 +230,33 @@ static void act(struct sim *sim, const struct act *act)
         drain(sim);
         break;
     }
+}
+
+/* The process dies: into the lapsed file, out of it, and once more. */
+static void take_step(struct sim *sim, int number, int step)
+{
+    const struct lapse *lapse = &sim->world.lapses[number];
+    struct act dies = {.kind = lapse->drains[step] && step > 0 ? ACT_RESTART : ACT_CRASH,
+                       .number = world_unlapsed(sim->generation),
+                       .by_us = lapse->away_us[step]};
+    if (sim->over)
+        return;
+    if (step == 0) {
+        dies.number = world_lapsed(sim->generation);
+        sim->lapse_armed = 0;
+    }
+    act(sim, &dies);
+    if (step + 1 < LAPSE_STEPS)
+        clock_push(&sim->clock, sim->clock.now + lapse->after_us[step] * NS_PER_US, EVENT_LAPSE,
+                   (uint64_t)(number * LAPSE_STEPS + step + 1), 0);
+}
+
+static void lapse(struct sim *sim, int number, int step)
+{
+    if (step > 0 || !sim->world.lapses[number].waits_for_send)
+        take_step(sim, number, step);
+    else
+        sim->lapse_armed = number + 1;
 }
 
 /* What is due by now. Events of the time asleep come late, the cloud's own at their time. */
@@ -264,6 +300,11 @@ static bool take_events(struct sim *sim, int64_t until)
             break;
         case EVENT_ERRAND:
             errand_run(sim, &sim->world.errands[o.number]);
+            break;
+        case EVENT_LAPSE:
+            lapse(sim, (int)o.number / LAPSE_STEPS, (int)o.number % LAPSE_STEPS);
+            if (until < sim->clock.now)
+                until = sim->clock.now;
             break;
         case EVENT_TOLD:
             sim->teller.happens(sim->teller.context, o.number);

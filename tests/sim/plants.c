@@ -50,6 +50,7 @@ static const struct bed beds[] = {
     {PLANT_REFUSED_KEYS, "goes on with refused keys", {RULE_DEAD}},
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
     {PLANT_UNKEPT_ORDER, "takes an unrecorded order", {RULE_ACCOUNT}},
+    {PLANT_FORGET_ORPHAN, "an orphan is due in no slot", {RULE_ACCOUNT}},
     {PLANT_UNSTARTED, "an order leaves unrecorded", {RULE_ORDER}},
     {PLANT_DROP_ORDERED, "a start drops who was ordered", {RULE_LIVE, RULE_ACCOUNT}},
     {PLANT_SAME_TAG, "an order has another's tag", {RULE_IDENTITY}},
@@ -264,6 +265,13 @@ int __wrap_open_slot_tell(const struct open_slot *open, const struct ledger *led
         return 0;
     int r = __real_open_slot_tell(open, ledger, kind, now);
     return planted == PLANT_UNKEPT_SLOT ? 0 : r;
+}
+
+int __real_open_slot_keep(struct open_slot *open, const struct ledger *ledger, struct wall now);
+int __wrap_open_slot_keep(struct open_slot *open, const struct ledger *ledger, struct wall now);
+int __wrap_open_slot_keep(struct open_slot *open, const struct ledger *ledger, struct wall now)
+{
+    return planted == PLANT_FORGET_ORPHAN ? 0 : __real_open_slot_keep(open, ledger, now);
 }
 
 enum sanity_change __real_sanity_judge(struct sanity *sanity, struct now now, struct wall newest,

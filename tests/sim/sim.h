@@ -44,6 +44,7 @@ enum plant {
     PLANT_REFUSED_KEYS,    /* nobody minds that the keys are refused */
     PLANT_UNKEPT_SLOT,     /* a slot that the ledger refused is opened all the same */
     PLANT_UNKEPT_ORDER,    /* an order is not told to the ledger */
+    PLANT_FORGET_ORPHAN,   /* a slot that has ended stays so when who was in doubt is due again */
     PLANT_UNSTARTED,       /* an order's requests leave before their entries are durable */
     PLANT_DROP_ORDERED,    /* a start forgets who of an order has yet to begin */
     PLANT_SAME_TAG,        /* orders have the tags of their second */
@@ -139,6 +140,7 @@ struct sim {
     int next_generation; /* of the file that the restart finds */
     bool crash_armed;    /* after the next turn that opens a slot */
     bool slot_begun;     /* in the present turn */
+    int lapse_armed;     /* 1 + the lapse that comes with the next turn that sends; 0: none */
     bool over;
 };
 

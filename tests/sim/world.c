@@ -447,6 +447,7 @@ void world_make(struct world *world, uint64_t seed, bool big)
     }
     world_make_tasks(world);
     world_make_errands(world, big);
+    world_make_lapses(world);
 }
 
 const char *world_kind_name(enum world_kind kind)

@@ -21,6 +21,7 @@
 #define WORLD_ACTS_MAX 48
 #define WORLD_OUTAGES_MAX 4
 #define WORLD_ERRANDS_MAX 64
+#define WORLD_LAPSES_MAX 3
 #define ERRAND_NAMES_MAX 10
 
 /* What the API is asked. */
@@ -137,6 +138,20 @@ struct errand {
     int64_t for_us;                             /* to be paused; 0: without an end */
 };
 
+#define LAPSE_STEPS 3
+
+/*
+ * The process dies, lives by a lapsed file, dies, lives by the file as it was, and dies once more:
+ * each step comes `after_us` the one before.
+ */
+struct lapse {
+    int64_t at;          /* true time, ns */
+    bool waits_for_send; /* with the next turn that sends a backup */
+    int64_t after_us[LAPSE_STEPS];
+    int64_t away_us[LAPSE_STEPS];
+    bool drains[LAPSE_STEPS]; /* else it crashes */
+};
+
 /* A host that is dead: none of its requests is answered by the API. */
 enum outage_kind {
     OUTAGE_REFUSED,  /* no connection: at once */
@@ -163,7 +178,7 @@ struct world {
     bool token;        /* keys with a session token */
     bool durable;      /* the ledger outlives the process */
     int64_t settle_us; /* of every file */
-    struct generation generations[WORLD_GENERATIONS_MAX];
+    struct generation generations[2 * WORLD_GENERATIONS_MAX]; /* the second half: lapsed */
     int generation_count;
     struct faults calm;
     struct faults faults;
@@ -171,6 +186,8 @@ struct world {
     int act_count;
     struct errand errands[WORLD_ERRANDS_MAX];
     int errand_count;
+    struct lapse lapses[WORLD_LAPSES_MAX];
+    int lapse_count;
     struct outage outages[WORLD_OUTAGES_MAX];
     int outage_count;
     bool keys_may_change; /* else they are those of the environment */
@@ -185,6 +202,13 @@ void world_make_tasks(struct world *world);
 
 /* world_errands.c: what operators ask; nothing else of the world follows from it. */
 void world_make_errands(struct world *world, bool big);
+
+/* world_lapses.c: what the file forgets for a life; nothing else of the world follows from it. */
+void world_make_lapses(struct world *world);
+
+/* The same version of the file, lapsed; and as it was. */
+int world_lapsed(int generation);
+int world_unlapsed(int generation);
 
 /* NULL where the host lives. */
 const struct outage *world_outage(const struct world *world, int host, int64_t at);
