@@ -99,14 +99,10 @@ static bool waits_for_probe(const struct engine *engine, const struct lane *lane
     return engine->refusal.held && lane->unsent > 0;
 }
 
-/*
- * An earlier backup of the run's instance is in the way of its first attempt alone: none begins
- * later, but for an order. Members of a slot before it may come after it in the slot's spread.
- */
+/* Another backup of its instance is in the way of its first attempt alone: none begins later. */
 static enum start may_start(struct engine *engine, const struct run *run)
 {
-    bool is_past_it = run->attempt > 0 && run->kind != LEDGER_KIND_OPERATOR;
-    return is_past_it ? START_NOW : engine_may_start(engine, run);
+    return run->attempt > 0 ? START_NOW : engine_may_start(engine, run);
 }
 
 /* The run's next attempt, unless an earlier backup of its instance is in the way. */

@@ -236,7 +236,7 @@ void engine_tell_finished(struct engine *engine, const struct submission *what,
 void engine_expire_watches(struct engine *engine);
 void engine_drop_watches(struct engine *engine);
 
-/* Whether a run may have its first attempt: an earlier backup of its instance may be under way. */
+/* Whether a run may have its first attempt: another backup of its instance may be under way. */
 enum start {
     START_NOW,
     START_LATER, /* look again after engine_start_delay_us() */
@@ -244,7 +244,8 @@ enum start {
 };
 enum start engine_may_start(struct engine *engine, const struct run *run);
 
-/* Whether its instance is a member without a run of an earlier slot of its schedule. */
+/* Whether its instance is a member without a run of another slot of its schedule that goes before.
+ */
 bool engine_waits_before(const struct engine *engine, const struct run *run);
 int64_t engine_start_delay_us(const struct engine *engine, const struct run *run);
 

@@ -76,22 +76,17 @@ void ongoing_remove(struct ongoings *table, struct ongoing *node)
     table->count--;
 }
 
-struct ongoing *ongoing_before(const struct ongoings *table, const char *schedule,
-                               const char *instance, struct wall slot)
+struct ongoing *ongoing_next(const struct ongoings *table, const char *schedule,
+                             const char *instance, const struct ongoing *node)
 {
-    struct ongoing *found = NULL;
     if (table->size == 0)
         return NULL;
-    struct ongoing *node = *head_of(table->heads, table->size, schedule, instance);
-    for (; node != NULL; node = node->next) {
-        if (!wall_before(node->slot, slot) || strcmp(node->instance, instance) != 0
-            || strcmp(node->schedule, schedule) != 0)
-            continue;
-        if (node->is_watch)
-            return node;
-        found = node;
-    }
-    return found;
+    struct ongoing *next =
+        node != NULL ? node->next : *head_of(table->heads, table->size, schedule, instance);
+    while (next != NULL
+           && (strcmp(next->instance, instance) != 0 || strcmp(next->schedule, schedule) != 0))
+        next = next->next;
+    return next;
 }
 
 struct ongoing *ongoing_newest(const struct ongoings *table, const char *schedule,

@@ -32,9 +32,9 @@ void ongoings_finish(struct ongoings *table);
 int ongoing_add(struct ongoings *table, struct ongoing *node) MUST_CHECK;
 void ongoing_remove(struct ongoings *table, struct ongoing *node); /* one not listed is fine */
 
-/* One of the same schedule and instance with an earlier slot; watches first; NULL without one. */
-struct ongoing *ongoing_before(const struct ongoings *table, const char *schedule,
-                               const char *instance, struct wall slot);
+/* Of the same schedule and instance the one after `node`, or the first (NULL); NULL at the end. */
+struct ongoing *ongoing_next(const struct ongoings *table, const char *schedule,
+                             const char *instance, const struct ongoing *node);
 
 /* Of the same schedule and instance the one of the newest slot; NULL: none. */
 struct ongoing *ongoing_newest(const struct ongoings *table, const char *schedule,

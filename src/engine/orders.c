@@ -169,7 +169,7 @@ static void make_way(struct engine *engine, const struct open_slot *open)
     size_t position = 0;
     for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;) {
         bool is_prepared = run->state == ATTEMPT_RECORDING || run->state == ATTEMPT_READY;
-        if (is_prepared && run->attempt == 1 && wall_before(open->slot, run->slot)
+        if (is_prepared && run->attempt == 1 && wall_before(open->slot, run->due)
             && run->schedule->overlap == OVERLAP_FORBID
             && strcmp(run->schedule->name, open->schedule->name) == 0
             && engine_waits_before(engine, run))

@@ -539,8 +539,7 @@ static void watch_again(void *context, const struct ledger_row *row)
         unfinished->failed = true;
         return;
     }
-    struct ongoing *node =
-        ongoing_before(&unfinished->table, row->schedule, row->instance, WALL_NEVER);
+    struct ongoing *node = ongoing_newest(&unfinished->table, row->schedule, row->instance);
     struct submission what = {
         .schedule = row->schedule,
         .instance = row->instance,

@@ -2,7 +2,7 @@
  * Watches: see watch.h. A submitted run becomes a watch; what its task comes to is told once, to
  * the journal and the ledger. After a restart the ledger's unfinished runs are watched again.
  *
- * Also here: whether a run may start while an earlier backup of its instance is not known to have
+ * Also here: whether a run may start while another backup of its instance is not known to have
  * ended. The last answer may be old, so the task is asked for anew when the run is due.
  */
 #include "engine/engine_internal.h"
@@ -253,18 +253,36 @@ void engine_expire_watches(struct engine *engine)
     }
 }
 
-/* ---- runs that wait for an earlier backup ---- */
+/* ---- runs that wait for another backup ---- */
 
-static bool holds_earlier(const struct lane *lane, const struct run *run)
+/* Of two that have not begun the one that is due first goes first: no two wait for each other. */
+static bool goes_before(struct wall due, struct wall slot, const struct run *run)
+{
+    return due.us == run->due.us ? wall_before(slot, run->slot) : wall_before(due, run->due);
+}
+
+static bool member_goes_before(const struct engine *engine, const struct batch *batch,
+                               const struct instance *instance, const struct run *run)
+{
+    int64_t delay;
+    int r = open_slot_delay(engine->digest, batch->schedule, instance, batch->open->kind, &delay);
+    return r == 0 && goes_before(wall_add_us(batch->slot, delay), batch->slot, run);
+}
+
+static bool holds_earlier(const struct engine *engine, const struct lane *lane,
+                          const struct run *run)
 {
     for (size_t i = 0; i < lane->batches.count; i++) {
         const struct batch *batch = HEAP_OWNER(lane->batches.nodes[i], struct batch, node);
-        if (!wall_before(batch->slot, run->slot)
+        if (batch->slot.us == run->slot.us
             || strcmp(batch->schedule->name, run->schedule->name) != 0)
             continue;
-        for (uint32_t j = batch->next; j < batch->count; j++)
-            if (strcmp(batch->schedule->instances[batch->order[j]].id, run->instance->id) == 0)
+        for (uint32_t j = batch->next; j < batch->count; j++) {
+            const struct instance *member = &batch->schedule->instances[batch->order[j]];
+            if (strcmp(member->id, run->instance->id) == 0
+                && member_goes_before(engine, batch, member, run))
                 return true;
+        }
     }
     return false;
 }
@@ -272,34 +290,55 @@ static bool holds_earlier(const struct lane *lane, const struct run *run)
 bool engine_waits_before(const struct engine *engine, const struct run *run)
 {
     for (uint32_t i = 0; i < engine->lane_count; i++)
-        if (holds_earlier(engine->lanes[i], run))
+        if (holds_earlier(engine, engine->lanes[i], run))
             return true;
     return false;
 }
 
 /*
- * A member of an earlier slot that has no run yet. In the same lane that one goes first; it is
- * elsewhere where a reload has moved its instance to another host.
+ * A member of another slot that goes before and has no run yet. In the same lane that one goes
+ * first; it is elsewhere where a reload has moved its instance to another host.
  */
 static bool waits_elsewhere(const struct engine *engine, const struct run *run)
 {
     for (uint32_t i = 0; i < engine->lane_count; i++)
-        if (engine->lanes[i] != run->lane && holds_earlier(engine->lanes[i], run))
+        if (engine->lanes[i] != run->lane && holds_earlier(engine, engine->lanes[i], run))
             return true;
     return false;
+}
+
+/*
+ * What is in the way of a run that has not begun, a watch where there is one: whatever has begun in
+ * another slot of its schedule and instance, and what goes before it. An order may come inside the
+ * slot's spread, so that neither slot says which of two is first.
+ */
+static struct ongoing *find_in_the_way(const struct engine *engine, const struct run *run)
+{
+    struct ongoing *found = NULL;
+    struct ongoing *node = NULL;
+    while ((node = ongoing_next(&engine->ongoings, run->schedule->name, run->instance->id, node))
+           != NULL) {
+        if (node->slot.us == run->slot.us)
+            continue;
+        if (node->is_watch)
+            return node;
+        const struct run *other = HEAP_OWNER(node, struct run, ongoing);
+        if (other->attempt > 0 || goes_before(other->due, other->slot, run))
+            found = node;
+    }
+    return found;
 }
 
 enum start engine_may_start(struct engine *engine, const struct run *run)
 {
     if (run->schedule->overlap == OVERLAP_ALLOW)
         return START_NOW;
-    struct ongoing *before =
-        ongoing_before(&engine->ongoings, run->schedule->name, run->instance->id, run->slot);
-    if (before == NULL)
+    struct ongoing *other = find_in_the_way(engine, run);
+    if (other == NULL)
         return waits_elsewhere(engine, run) ? START_LATER : START_NOW;
-    if (!before->is_watch || wall_before(engine->now.wall, run->due))
+    if (!other->is_watch || wall_before(engine->now.wall, run->due))
         return START_LATER;
-    struct watch *watch = HEAP_OWNER(before, struct watch, ongoing);
+    struct watch *watch = HEAP_OWNER(other, struct watch, ongoing);
     if (!wall_before(watch->running_at, run->due))
         return START_NEVER;
     ask_now(engine, watch);

@@ -171,9 +171,16 @@ void oracle_check_finished(struct oracle *oracle)
 
 /* ---- overlap ---- */
 
+static bool is_other(const struct record *a, const struct record *b)
+{
+    return a->schedule == b->schedule && a->instance == b->instance && a->slot.us != b->slot.us;
+}
+
+/* It has begun, or goes first by its instant. */
 static bool is_before(const struct record *a, const struct record *b)
 {
-    return a->schedule == b->schedule && a->instance == b->instance && a->slot.us < b->slot.us;
+    return is_other(a, b)
+           && (a->told_ledger >= 0 || a->was_sent || a->durable != 0 || a->due.us <= b->due.us);
 }
 
 const struct record *oracle_before(const struct oracle *oracle, const struct record *record)
@@ -195,7 +202,7 @@ void oracle_check_overlap(struct oracle *oracle, const struct record *record)
     for (size_t i = 0; i < oracle->watched.count; i++) {
         const struct record *r = &oracle->records[oracle->watched.list[i]];
         const struct task *task = task_of(oracle, r);
-        if (is_before(r, record) && task != NULL && task->ends_at > oracle->clock->now)
+        if (is_other(r, record) && task != NULL && task->ends_at > oracle->clock->now)
             oracle_break(oracle, RULE_POLICY, "%s %d: sent while task %lld of the slot %lld runs",
                          world_schedule_name(r->schedule), r->instance, (long long)task->id,
                          (long long)r->slot.us);
@@ -215,7 +222,7 @@ void oracle_told_overlap(struct oracle *oracle, struct record *record)
             const struct record *r = &oracle->records[lists[i]->list[j]];
             const struct task *task = task_of(oracle, r);
             has_reason = has_reason
-                         || (is_before(r, record) && r->told_ledger == (int)LEDGER_SUBMITTED
+                         || (is_other(r, record) && r->told_ledger == (int)LEDGER_SUBMITTED
                              && task != NULL && task->ends_at > since);
         }
     if (!record->forbids_overlap || !has_reason)

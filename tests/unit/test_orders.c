@@ -209,13 +209,58 @@ static void what_is_prepared_makes_way_for_an_order(void **state)
     twin_finish(&twin);
 }
 
-/* In the slot before, the instance's own run comes after the order: its delay is 1791 s. */
-static void an_order_that_is_overtaken_looks_again(void **state)
+/* Of the slot of 13:00; its delay is 1791 s. */
+#define SKIPPED                                                                      \
+    "event=backup_skipped schedule=hourly instance=crs-a region=ap-guangzhou slot=2" \
+    "026-11-01T13:00:00Z reason=overlap"
+
+static void run_till(struct twin *twin, int64_t second)
+{
+    twin_run(twin, wall_diff_us(wall_from_seconds(second), twin->now.wall));
+}
+
+/* The slot's own run comes after it, though its slot is the earlier one. */
+static void an_order_inside_the_spread_is_in_the_way(void **state)
 {
     (void)state;
     static struct twin twin;
     begin(&twin);
-    twin_run(&twin, wall_diff_us(wall_from_seconds(NOON + 3600 + 1788), twin.now.wall));
+    run_till(&twin, NOON + 3600 + 10);
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, SECOND / 10);
+    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    twin_accept(&twin, twin.sent_count - 1);
+    run_till(&twin, NOON + 3600 + 1790);
+    assert_int_equal(twin_count_lines(&twin, SKIPPED), 0);
+    run_till(&twin, NOON + 3600 + 1800); /* its task runs */
+    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_lines(&twin, SKIPPED), 1);
+    twin_finish(&twin);
+}
+
+static void an_order_in_doubt_is_in_the_way(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.keeps_questions = true; /* nobody says what became of it */
+    run_till(&twin, NOON + 3600 + 1780);
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, SECOND / 10);
+    twin_lose(&twin, twin.sent_count - 1, EXCHANGE_LOST);
+    run_till(&twin, NOON + 3600 + 1810);
+    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_lines(&twin, "reason=overlap"), 0); /* it may not run */
+    twin_finish(&twin);
+}
+
+/* Between its attempts the slot's own run comes due, and waits: neither waits for the other. */
+static void an_order_is_not_overtaken(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    run_till(&twin, NOON + 3600 + 1788);
     assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
     twin_run(&twin, SECOND / 10);
     assert_int_equal(sent_of(&twin, "crs-a"), 1);
@@ -223,11 +268,40 @@ static void an_order_that_is_overtaken_looks_again(void **state)
     for (int i = 0; i < 100 && sent_of(&twin, "crs-a") == 1; i++)
         twin_run(&twin, SECOND / 10);
     assert_int_equal(sent_of(&twin, "crs-a"), 2);
-    assert_true(twin.now.wall.us >= (NOON + 3600 + 1791) * SECOND); /* it is the slot's own */
+    twin_refuse(&twin, twin.sent_count - 1, "ResourceUnavailable.InstanceLockedError", -1);
+    run_till(&twin, NOON + 3600 + 1792);
+    for (int i = 0; i < 100 && sent_of(&twin, "crs-a") == 2; i++)
+        twin_run(&twin, SECOND / 10);
+    assert_int_equal(sent_of(&twin, "crs-a"), 3);
     twin_accept(&twin, twin.sent_count - 1);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_submitted schedule=hourly "
+                                             "instance=crs-a region=ap-guangzhou "
+                                             "slot=2026-11-01T13:29:48.000001Z attempt=3"),
+                     1);
     twin_run(&twin, 300 * SECOND);
+    assert_int_equal(sent_of(&twin, "crs-a"), 3);
+    assert_int_equal(twin_count_lines(&twin, SKIPPED), 1);
+    twin_finish(&twin);
+}
+
+/* A monthly schedule must not lose its slot to a nightly one: the cloud keeps them apart. */
+static void another_schedule_is_not_in_the_way(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    struct config *config = three();
+    struct schedule *schedule = twin_every(config, "often", "20m");
+    schedule->overlap = OVERLAP_FORBID;
+    twin_add(config, schedule, "crs-a", NULL);
+    begin_with(&twin, config);
+    run_till(&twin, NOON + 3600 + 10);
+    for (int i = 0; i < twin.sent_count; i++)
+        twin_accept(&twin, i);
+    int before = sent_of(&twin, "crs-a"); /* that of 12:20 runs, the others are skipped */
+    assert_int_equal(before, 1);
+    run_till(&twin, NOON + 3600 + 1795);
     assert_int_equal(sent_of(&twin, "crs-a"), 2);
-    assert_int_equal(twin_count_lines(&twin, "reason=overlap"), 1);
+    assert_int_equal(twin_count_lines(&twin, SKIPPED), 0);
     twin_finish(&twin);
 }
 
@@ -368,7 +442,10 @@ int main(void)
         cmocka_unit_test(a_start_at_the_same_instant_takes_another_slot),
         cmocka_unit_test(an_order_goes_before_what_is_prepared),
         cmocka_unit_test(what_is_prepared_makes_way_for_an_order),
-        cmocka_unit_test(an_order_that_is_overtaken_looks_again),
+        cmocka_unit_test(an_order_inside_the_spread_is_in_the_way),
+        cmocka_unit_test(an_order_in_doubt_is_in_the_way),
+        cmocka_unit_test(an_order_is_not_overtaken),
+        cmocka_unit_test(another_schedule_is_not_in_the_way),
         cmocka_unit_test(a_failed_task_is_begun_anew_though_the_file_pauses),
         cmocka_unit_test(a_ledger_that_is_well_again_takes_an_order),
         cmocka_unit_test(refusals),
