@@ -28,6 +28,7 @@ struct http_options daemon_http_options_of(const struct config *config)
 {
     return (struct http_options){
         .ca_file = config->ca_file,
+        .ca_is_checked = true, /* by the configuration's loader */
         .proxy = config->proxy,
         .user_agent = "crsbackupd/" CRSBACKUPD_VERSION,
         .max_in_flight = (unsigned)config->max_in_flight + 1, /* one to ask for keys */

@@ -125,7 +125,8 @@ static int check_options(const struct http_options *options, struct errtext *err
 {
     assert(options->max_in_flight > 0 && options->max_in_flight <= HTTP_IN_FLIGHT_MAX);
     assert(options->user_agent != NULL && options->idle_seconds != 1);
-    int outcome = options->ca_file != NULL ? certificates_check(options->ca_file, err) : 0;
+    bool check_ca = options->ca_file != NULL && !options->ca_is_checked;
+    int outcome = check_ca ? certificates_check(options->ca_file, err) : 0;
     if (outcome == 0 && options->proxy != NULL)
         outcome = check_proxy(options->proxy, err);
     return outcome;

@@ -27,6 +27,7 @@
 #include "base/result.h"
 #include "engine/ports.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct http_curl;
@@ -51,6 +52,7 @@ struct http_sink {
 /* Copied. */
 struct http_options {
     const char *ca_file;    /* PEM; NULL: the system's certificates */
+    bool ca_is_checked;     /* it is known to be one: a large one takes 20 ms to go through */
     const char *proxy;      /* NULL: none */
     const char *user_agent; /* "crsbackupd/1.0" */
     unsigned max_in_flight; /* 1 to HTTP_IN_FLIGHT_MAX; send() answers -EAGAIN beyond */
