@@ -265,6 +265,20 @@ def test_the_watchdog_ends_what_hangs(machine):
     assert_never_twice(machine)
 
 
+def test_what_may_mend_itself_is_tried_again(machine):
+    """With a pause, and however often it has failed: an address may be there later."""
+    drop_in(machine)
+    assert machine.show("RestartUSec") == "5s"
+    drop_in(machine, "RestartSec=100ms")
+    machine.write(CONFIG, configuration(every="3s", metrics={"listen": "192.0.2.1:9746"}))
+    machine.run("systemctl", "restart", "crsbackupd", check=False)
+    machine.wait("more tries than systemd lets others have", lambda: int(machine.show("NRestarts")) > 7)
+    assert "192.0.2.1:9746" in syslog(machine, "start_failed")[-1]["message"]
+    machine.write(CONFIG, configuration(every="3s"))
+    machine.wait("the start", lambda: machine.show("ActiveState") == "active")
+    wait_for_more(machine, "backup_submitted", 1)
+
+
 def test_a_stop_waits_for_what_is_in_flight(machine, clouds):
     """Longer than TimeoutStopSec= lets it, since it asks for more time."""
     drop_in(machine, "TimeoutStopSec=2s")
