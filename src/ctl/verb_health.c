@@ -39,8 +39,9 @@ const struct verb verb_health = {
     .name = "health",
     .arguments = "[--timeout DURATION]",
     .summary = "whether the daemon can do its work, for probes",
-    .help = "Prints healthy or unhealthy, and the reasons, a line each. It says nothing about\n"
-            "the cloud or the backups: check-age does.\n"
+    .help = "Prints healthy or unhealthy, and the reasons, a line each: it is stopping, the\n"
+            "ledger cannot record, the clock is not believed, there are no keys that hold, or\n"
+            "the cloud refuses them. It says nothing about the backups: check-age does.\n"
             "\n" DIALOGUE_HELP "\nExit: 0 healthy; 1 unhealthy; 69 no daemon answers.\n",
     .run = run,
 };

@@ -255,9 +255,10 @@ static void say_work(struct status *status, struct json_value end)
 
 static void say_clock(struct status *status, struct json_value end)
 {
+    char text[256];
     if (answer_flag(end, "clock_held"))
-        say(status, "clock", LOOK_BAD,
-            "cannot be believed, so nothing is sent; clock_implausible in the log says why");
+        say(status, "clock", LOOK_BAD, "cannot be believed, so nothing is sent: %s",
+            answer_text(end, "clock_text", text, sizeof text) ? text : "the log says why");
 }
 
 static void say_limiter(struct status *status, struct json_value end)

@@ -2,6 +2,8 @@
 #include "daemon/announce.h"
 
 #include "base/civil.h"
+#include "base/text.h"
+#include "daemon/obstacle.h"
 #include "ports/clock_system.h"
 #include "ports/log_journal.h"
 #include "ports/log_stderr.h"
@@ -187,20 +189,36 @@ void daemon_say_warning(void *context, const char *line)
 
 /* ---- status ---- */
 
+/* What a person has to look at goes before all else. */
+static void add_obstacle(struct text *t, const struct daemon *daemon)
+{
+    char text[OBSTACLE_TEXT_MAX];
+    for (int i = OBSTACLE_STOPPING + 1; i < OBSTACLES; i++) {
+        if (!obstacle_is_there(daemon, (enum obstacle)i, text))
+            continue;
+        text_addf(t, "Trouble: %s; ", text);
+        return;
+    }
+}
+
 const char *daemon_describe(const struct daemon *daemon, char buffer[NOTIFY_STATUS_MAX])
 {
     struct engine_status status = engine_status(daemon->engine);
+    struct text t = text_over(buffer, NOTIFY_STATUS_MAX);
+    add_obstacle(&t, daemon);
     char instant[CIVIL_TEXT_MAX];
-    (void)snprintf(
-        buffer, NOTIFY_STATUS_MAX,
-        "%s%s; %" PRIu32 " in flight, %" PRIu64 " waiting; %" PRIu64 " submitted, %" PRIu64
-        " failed, %" PRIu64 " unknown, %" PRIu64 " missed, %" PRIu64 " skipped",
-        daemon->draining ? "Stopping" : "Next slot ",
-        daemon->draining                       ? ""
-        : status.next_slot.us == WALL_NEVER.us ? "never"
-                                               : civil_format_utc(status.next_slot, instant),
-        status.in_flight, status.waiting, status.submitted, status.failed, status.unknown,
-        status.missed, status.skipped);
+    if (daemon->draining)
+        text_add(&t, "Stopping");
+    else
+        text_addf(&t, "Next slot %s",
+                  status.next_slot.us == WALL_NEVER.us
+                      ? "never"
+                      : civil_format_utc(status.next_slot, instant));
+    text_addf(&t,
+              "; %" PRIu32 " in flight, %" PRIu64 " waiting; %" PRIu64 " submitted, %" PRIu64
+              " failed, %" PRIu64 " unknown, %" PRIu64 " missed, %" PRIu64 " skipped",
+              status.in_flight, status.waiting, status.submitted, status.failed, status.unknown,
+              status.missed, status.skipped);
     return buffer;
 }
 

@@ -1,8 +1,8 @@
 /* See console_ask.h: how the daemon is. */
-#include "base/text.h"
 #include "daemon/announce.h"
 #include "daemon/console_ask.h"
 #include "daemon/loop.h"
+#include "daemon/obstacle.h"
 #include "daemon/restore.h"
 #include "engine/members.h"
 #include "engine/orders.h"
@@ -121,11 +121,12 @@ static void status_end(struct ask *ask, struct json_writer *w)
 {
     const struct daemon *daemon = ask->daemon;
     struct engine_status status = engine_status(daemon->engine);
+    char text[OBSTACLE_TEXT_MAX];
     json_put_text(w, "version", CRSBACKUPD_VERSION);
     json_put_number(w, "pid", getpid());
     json_put_instant(w, "started", daemon->started_at);
     json_put_instant(w, "now", clock_now().wall);
-    json_put_bool(w, "ready", true);
+    json_put_bool(w, "ready", !obstacle_to_ready(daemon, text));
     json_put_bool(w, "draining", daemon->draining);
     put_config(daemon, w);
     json_put_number(w, "in_flight", status.in_flight);
@@ -135,6 +136,7 @@ static void status_end(struct ask *ask, struct json_writer *w)
     json_put_instant(w, "next", status.next_slot);
     if (status.clock_held)
         json_put_bool(w, "clock_held", true);
+    json_put_known(w, "clock_text", engine_clock_doubt(daemon->engine));
     put_limiter(daemon, w);
     put_credentials(daemon, w);
     put_ledger(daemon, w);
@@ -158,33 +160,18 @@ void console_status(struct ask *ask)
 
 /* ---- health ---- */
 
-static bool keys_have_ended(const struct daemon *daemon)
-{
-    return !credentials_are_there(daemon->credentials)
-           || wall_before(credentials_end(daemon->credentials), clock_now().wall);
-}
-
 static void health_end(struct ask *ask, struct json_writer *w)
 {
     const struct daemon *daemon = ask->daemon;
-    bool no_ledger = daemon->ledger_text[0] != '\0';
-    bool no_keys = keys_have_ended(daemon);
-    json_put_bool(w, "healthy", !no_ledger && !no_keys && !daemon->draining);
+    char text[OBSTACLE_TEXT_MAX];
+    bool healthy = true;
+    for (int i = 0; i < OBSTACLES; i++)
+        healthy = healthy && !obstacle_is_there(daemon, (enum obstacle)i, text);
+    json_put_bool(w, "healthy", healthy);
     json_open(w, "reasons", '[');
-    if (daemon->draining)
-        json_put_text(w, NULL, "stopping");
-    if (no_ledger)
-        json_put_text(w, NULL, daemon->ledger_text);
-    if (no_keys) {
-        char reason[ERRTEXT_MAX + 32];
-        const char *text = credentials_text(daemon->credentials);
-        struct text t = text_over(reason, sizeof reason);
-        text_addf(&t, "%s%s%s",
-                  credentials_are_there(daemon->credentials) ? "the keys have ended"
-                                                             : "there are no keys",
-                  text[0] != '\0' ? ": " : "", text);
-        json_put_text(w, NULL, reason);
-    }
+    for (int i = 0; i < OBSTACLES; i++)
+        if (obstacle_is_there(daemon, (enum obstacle)i, text))
+            json_put_text(w, NULL, text);
     json_close(w, ']');
 }
 

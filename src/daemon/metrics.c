@@ -7,6 +7,7 @@
 
 #include "daemon/loop.h"
 #include "daemon/metrics_page.h"
+#include "daemon/obstacle.h"
 #include "ports/clock_system.h"
 #include "ports/metrics_http.h"
 
@@ -79,12 +80,11 @@ static ptrdiff_t read_page(void *context, char *buffer, size_t room)
     return (ptrdiff_t)done;
 }
 
-static const char *why_not_ready(void *context)
+static_assert(METRICS_HTTP_TEXT_MAX >= OBSTACLE_TEXT_MAX, "an obstacle is told as a whole");
+
+static bool why_not_ready(void *context, char ret_text[METRICS_HTTP_TEXT_MAX])
 {
-    const struct daemon *daemon = context;
-    if (daemon->draining)
-        return "stopping";
-    return daemon->ledger_text[0] != '\0' ? daemon->ledger_text : NULL;
+    return obstacle_to_ready(context, ret_text);
 }
 
 int metrics_open(struct daemon *daemon, const struct config *config, struct metrics_http **ret,

@@ -4,6 +4,7 @@
  */
 #include "daemon/loop.h"
 #include "daemon/metrics_page.h"
+#include "daemon/obstacle.h"
 #include "version.h"
 
 #define SECONDS_OF_US 6 /* digits behind the point */
@@ -51,6 +52,12 @@ static bool one_known(struct metrics_page *page, const char *name, struct text *
 
 /* ---- the daemon ---- */
 
+static bool is_there(const struct metrics_page *page, enum obstacle which)
+{
+    char text[OBSTACLE_TEXT_MAX];
+    return obstacle_is_there(page->daemon, which, text);
+}
+
 static bool build_info(struct metrics_page *page, const char *name, struct text *t)
 {
     if (!once(page))
@@ -79,15 +86,17 @@ static bool draining(struct metrics_page *page, const char *name, struct text *t
 
 static bool ledger_ok(struct metrics_page *page, const char *name, struct text *t)
 {
-    return one_whole(page, name, t, page->daemon->ledger_text[0] == '\0' ? 1 : 0);
+    return one_whole(page, name, t, is_there(page, OBSTACLE_LEDGER) ? 0 : 1);
+}
+
+static bool clock_ok(struct metrics_page *page, const char *name, struct text *t)
+{
+    return one_whole(page, name, t, is_there(page, OBSTACLE_CLOCK) ? 0 : 1);
 }
 
 static bool keys_there(struct metrics_page *page, const char *name, struct text *t)
 {
-    const struct credentials *credentials = page->daemon->credentials;
-    bool usable = credentials_are_there(credentials)
-                  && wall_before(page->now.wall, credentials_end(credentials));
-    return one_whole(page, name, t, usable ? 1 : 0);
+    return one_whole(page, name, t, is_there(page, OBSTACLE_KEYS) ? 0 : 1);
 }
 
 static bool keys_end(struct metrics_page *page, const char *name, struct text *t)
@@ -99,7 +108,13 @@ static bool keys_end(struct metrics_page *page, const char *name, struct text *t
 
 static bool keys_fail(struct metrics_page *page, const char *name, struct text *t)
 {
-    return one_whole(page, name, t, credentials_text(page->daemon->credentials)[0] != '\0');
+    bool failing = credentials_text(page->daemon->credentials)[0] != '\0';
+    return one_whole(page, name, t, failing || is_there(page, OBSTACLE_REFUSED) ? 1 : 0);
+}
+
+static bool keys_refused(struct metrics_page *page, const char *name, struct text *t)
+{
+    return one_whole(page, name, t, is_there(page, OBSTACLE_REFUSED) ? 1 : 0);
 }
 
 static bool log_lost(struct metrics_page *page, const char *name, struct text *t)
@@ -323,12 +338,17 @@ const struct metrics_family metrics_families[] = {
     {"crsbackupd_ledger_writable", "gauge",
      "1: the ledger records; 0: it cannot, and nothing is sent that it could not record.",
      ledger_ok, 0},
+    {"crsbackupd_clock_believed", "gauge",
+     "0: the wall clock is plainly wrong, and nothing is opened or sent by it.", clock_ok, 0},
     {"crsbackupd_credentials_available", "gauge", "1: there are keys that have not ended.",
      keys_there, 0},
     {"crsbackupd_credentials_expiry_timestamp_seconds", "gauge",
      "When the keys in use end; none for lasting ones.", keys_end, 0},
     {"crsbackupd_credentials_failing", "gauge",
-     "1: there are no keys, or their renewal fails; the log says why.", keys_fail, 0},
+     "1: there are no keys, their renewal fails, or the cloud refuses them; the log says why.",
+     keys_fail, 0},
+    {"crsbackupd_credentials_refused", "gauge",
+     "1: the cloud did not take the keys that sign when it was last asked.", keys_refused, 0},
     {"crsbackupd_log_lost_lines_total", "counter",
      "Log lines that could not be written and did not fit into the buffer.", log_lost, 0},
     {"crsbackupd_loop_longest_turn_seconds", "gauge",

@@ -103,6 +103,9 @@ struct wall engine_next_slot_of(const struct engine *engine, uint32_t schedule);
  */
 const char *engine_keys_rejection(struct engine *engine);
 
+/* Why the wall clock was not believed at the last step, for people; "" where it was. */
+const char *engine_clock_doubt(const struct engine *engine);
+
 /* What was done since the start, for metrics. Borrowed; the schedules change with a reload. */
 const struct counters *engine_counters(const struct engine *engine);
 

@@ -44,6 +44,15 @@ static void put_back_what_lies_ahead(struct engine *engine)
             return; /* they stay where they are */
 }
 
+const char *engine_clock_doubt(const struct engine *engine)
+{
+    if (!engine->sanity.held)
+        return "";
+    return sanity_is_early(&engine->sanity, engine->now.wall)
+               ? "it is before the making of this program"
+               : "it is behind the newest slot that was begun";
+}
+
 static void report_hold(const struct engine *engine)
 {
     struct wall newest = plan_newest(engine->plan);

@@ -190,7 +190,7 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status,
                                    const char *text)
 {
-    char line[256];
+    char line[METRICS_HTTP_TEXT_MAX + 1];
     size_t length = strnlen(text, sizeof line - 1);
     memcpy(line, text, length);
     line[length++] = '\n';
@@ -238,9 +238,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (strcmp(url, "/healthz") == 0)
         return answer_text(connection, MHD_HTTP_OK, "ok");
     if (strcmp(url, "/readyz") == 0) {
-        const char *why_not = http->source.why_not_ready(http->source.context);
-        return answer_text(connection, why_not == NULL ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
-                           why_not == NULL ? "ok" : why_not);
+        char why_not[METRICS_HTTP_TEXT_MAX];
+        bool ready = !http->source.why_not_ready(http->source.context, why_not);
+        return answer_text(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+                           ready ? "ok" : why_not);
     }
     return answer_text(connection, MHD_HTTP_NOT_FOUND, "there are /metrics, /healthz and /readyz");
 }

@@ -24,6 +24,7 @@
 #define METRICS_HTTP_CLIENTS_MAX 32
 #define METRICS_HTTP_REQUEST_MS 5000
 #define METRICS_HTTP_LIFE_MS 30000
+#define METRICS_HTTP_TEXT_MAX 384 /* of a line that is an answer, with the NUL */
 #define METRICS_HTTP_MEMORY_MAX \
     (32U * 1024) /* of a connection: its request, and a piece of a page */
 
@@ -47,8 +48,8 @@ struct metrics_http_source {
     /* Once for each page, also for one that nobody read to its end. */
     void (*close)(void *page);
 
-    /* NULL: ready; else why not, a line for people. */
-    const char *(*why_not_ready)(void *context);
+    /* False: ready; true with a line for people that says why not. */
+    bool (*why_not_ready)(void *context, char ret_text[METRICS_HTTP_TEXT_MAX]);
 };
 
 /*

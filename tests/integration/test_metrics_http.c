@@ -70,10 +70,11 @@ static void close_page(void *context)
     free(page);
 }
 
-static const char *why_not_ready(void *context)
+static bool why_not_ready(void *context, char ret_text[METRICS_HTTP_TEXT_MAX])
 {
     (void)context;
-    return NULL;
+    (void)ret_text;
+    return false;
 }
 
 static void on_prepare(uv_prepare_t *prepare)
