@@ -8,6 +8,11 @@ static const struct {
     const char *reason;
     const char *words;
 } known[] = {
+    {"clock", "start_within passed while the clock could not be believed"},
+    {"earlier_backup", "start_within passed while an earlier backup was not known to have ended"},
+    {"endpoint", "start_within passed while its host gave no sign of life"},
+    {"keys", "start_within passed without keys that the cloud takes"},
+    {"ledger", "start_within passed while the ledger could not record"},
     {"overlap", "its previous backup has not ended, and overlap is forbidden"},
     {"passed", "the slot passed while the daemon was down or its clock was wrong"},
     {"paused", "the schedule is paused"},

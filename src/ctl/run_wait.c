@@ -133,7 +133,7 @@ static void print_failures(struct json_value end)
         bool has_code = answer_text(row, "code", code, sizeof code) && code[0] != '\0';
         bool has_text = answer_text(row, "text", text, sizeof text) && text[0] != '\0';
         (void)snprintf(reason, sizeof reason, "%s%s%s", code, has_code && has_text ? ": " : "",
-                       screen.terminal && !has_code ? reason_in_words(text) : text);
+                       screen.terminal ? reason_in_words(text) : text);
         table_put(table, LOOK_PLAIN, instance);
         table_put(table, screen_look_of_outcome(outcome), outcome);
         table_put(table, LOOK_PLAIN, reason);

@@ -55,7 +55,7 @@ static void put_reason(const struct history *history, struct json_value row)
         text_add(&t, code);
     if (has_text && text[0] != '\0')
         text_addf(&t, "%s%s", has_code ? ": " : "",
-                  history->screen.terminal && !has_code ? reason_in_words(text) : text);
+                  history->screen.terminal ? reason_in_words(text) : text);
     table_put(history->table, LOOK_PLAIN, reason);
 }
 

@@ -10,6 +10,7 @@
 #include "ports/ledger_decisions.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SCHEDULES_MAX 100 /* of one instance, that are told of */
 #define WORDS_MAX 256
@@ -57,27 +58,56 @@ static int read_decisions(struct desk_job *desk_job, struct ledger_history *hist
 
 /* ---- what it is doing ---- */
 
-static void say_waiting(struct text *t, const struct member_now *now)
+/* Why there is the obstacle, as far as the daemon knows more than its name. */
+static void add_cause(struct text *t, const struct daemon *daemon, const struct member_now *now)
+{
+    char instant[CIVIL_TEXT_MAX];
+    const char *refused = engine_keys_rejection(daemon->engine);
+    const char *cause = "";
+    if (now->obstacle == MEMBER_NO_CLOCK)
+        cause = engine_clock_doubt(daemon->engine);
+    else if (now->obstacle == MEMBER_NO_LEDGER)
+        cause = daemon->ledger_text;
+    else if (now->obstacle == MEMBER_NO_KEYS)
+        cause = refused[0] != '\0' ? refused : credentials_text(daemon->credentials);
+    if (cause[0] != '\0')
+        text_addf(t, ": %s", cause);
+    if (now->obstacle != MEMBER_EARLIER)
+        return;
+    text_addf(t, ", of slot %s", civil_format_utc(now->earlier_slot, instant));
+    if (now->earlier_task != 0)
+        text_addf(t, ", task %lld", (long long)now->earlier_task);
+    if (now->earlier_code[0] != '\0')
+        text_addf(t, "; the last question about it came to %s",
+                  strcmp(now->earlier_code, "other") == 0 ? "a refusal, see watch_failed in the log"
+                                                          : now->earlier_code);
+}
+
+static void say_waiting(struct text *t, const struct daemon *daemon, const struct member_now *now)
 {
     static const char *const obstacles[] = {
         [MEMBER_NO_CLOCK] = "waits until the clock can be believed",
         [MEMBER_NO_LEDGER] = "waits until the ledger can record",
         [MEMBER_NO_KEYS] = "waits for keys that the cloud takes",
         [MEMBER_NO_HOST] = "waits until its host gives a sign of life again",
+        [MEMBER_STOPPING] = "waits for the next start: the daemon is stopping",
+        [MEMBER_EARLIER] = "waits for the end of an earlier backup",
     };
     char wait[TEXT_DURATION_MAX];
     bool hindered = now->obstacle != MEMBER_UNHINDERED;
     if (now->code[0] != '\0')
         text_addf(t, "attempt %d was told %s; ", now->told, now->code);
-    if (hindered)
+    if (hindered) {
         text_add(t, obstacles[now->obstacle]);
-    else if (now->is_recorded)
+        add_cause(t, daemon, now);
+    } else if (now->is_recorded) {
         text_add(t, "waits for its turn at the rate limit");
-    else if (now->code[0] == '\0')
+    } else if (now->code[0] == '\0') {
         text_add(t, now->is_order ? "waits for its turn in an operator's run"
                                   : "waits for its turn in the slot");
-    else
+    } else {
         text_add(t, "another follows");
+    }
     if (now->code[0] != '\0' && now->wait_us > US_PER_SECOND && !hindered)
         text_addf(t, " in %s",
                   text_format_duration(now->wait_us / US_PER_SECOND * US_PER_SECOND, wait));
@@ -96,14 +126,15 @@ static void say_idle(struct text *t, bool in_file, struct wall until)
         text_add(t, "nothing to do till its next slot");
 }
 
-static void say(struct text *t, bool in_file, struct wall until, const struct member_now *now)
+static void say(struct text *t, const struct daemon *daemon, bool in_file, struct wall until,
+                const struct member_now *now)
 {
     switch (now->state) {
     case MEMBER_IDLE:
         say_idle(t, in_file, until);
         break;
     case MEMBER_WAITING:
-        say_waiting(t, now);
+        say_waiting(t, daemon, now);
         break;
     case MEMBER_IN_FLIGHT:
         text_addf(t, "attempt %d is on its way", now->attempt);
@@ -129,7 +160,7 @@ static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_plac
         engine_member_now(engine, place.schedule, place.instance, &ask->open[place.schedule]);
     struct wall until = engine_paused_until(engine, place.schedule, wall);
     bool paused = schedule->paused || until.us != LEDGER_NO_PAUSE.us;
-    say(&t, schedule->paused, until, &now);
+    say(&t, ask->daemon, schedule->paused, until, &now);
     json_open(w, NULL, '{');
     json_put_text(w, "name", schedule->name);
     json_put_text(w, "state",

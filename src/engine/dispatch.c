@@ -163,8 +163,7 @@ static void begin_runs(struct engine *engine, struct lane *lane)
             || waits_for_probe(engine, lane))
             return;
         if (wall_diff_us(engine->now.wall, batch->head_due) >= batch->schedule->start_within_us) {
-            engine_end_member(engine, batch->open, batch_head(batch), LEDGER_MISSED,
-                              "start_within");
+            engine_end_late_member(engine, lane, batch);
         } else {
             warm(engine, lane, batch->count - batch->next);
             if (!begin_run(engine, lane, batch)) {

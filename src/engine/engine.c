@@ -178,6 +178,7 @@ void engine_step(struct engine *engine, struct now now)
 {
     engine_watch_clocks(engine, now);
     engine->again = false;
+    engine_look_at_hindrances(engine);
     engine_take_filed(engine);
     if (!engine->sanity.held) {
         engine_open_slots(engine);

@@ -8,6 +8,7 @@
  *   settle.c     filed results -> decisions -> ends
  *   change.c     reload and drain
  *   hold.c       what waits for a clock that can be believed
+ *   late.c       what a run waits for, and why one was not sent in time
  *   inquiries.c  requests that only read: queues, tokens, answers
  *   doubts.c     an attempt whose answer was lost is looked for in the cloud
  *   watches.c    an accepted backup is followed to its end
@@ -73,7 +74,10 @@ struct engine {
     bool served; /* what the cloud accepted last: */
     uint64_t served_generation;
     struct mono served_at;
-    bool ledger_failed;        /* told, and nothing has been recorded since */
+    bool ledger_failed; /* told, and nothing has been recorded since */
+    struct hindrance clock_wrong;
+    struct hindrance ledger_away;
+    struct hindrance keys_away;
     struct mono blocked_until; /* no sending before: keys or memory failed */
     struct mono send_from;     /* an earlier life may have sent until just now: no sending before */
     uint32_t run_count;
@@ -107,6 +111,24 @@ void engine_count(struct engine *engine, const char *schedule, enum counters_out
 /* A run that was not sent is a member of its slot again. Outcomes: 0; -ENOMEM, -EIO: it stays. */
 int engine_send_back(struct engine *engine, struct run *run) MUST_CHECK;
 void engine_judge_clock(struct engine *engine, bool jumped);
+
+/* late.c */
+
+/* Once a step, before anything ends for its time. */
+void engine_look_at_hindrances(struct engine *engine);
+
+/* What the last question about the task came to. */
+void engine_note_watch(struct watch *watch, const struct verdict *verdict);
+
+/* Whether an earlier backup is in the way of the run, or was when it was last looked at. */
+bool engine_earlier(const struct engine *engine, const struct run *run, struct earlier *ret);
+
+/* Their time has run out: ends them with what they waited for, the batch's head and a run. */
+void engine_end_late_member(struct engine *engine, struct lane *lane, const struct batch *batch);
+void engine_end_late_run(struct engine *engine, struct run *run);
+
+/* "clock" where a slot came while the clock was not believed, which is over; else NULL. */
+const char *engine_why_passed(const struct engine *engine, struct wall slot);
 
 /* slots.c */
 void engine_open_slots(struct engine *engine);
@@ -191,6 +213,10 @@ void engine_take_filed(struct engine *engine);
 /* Ends a run: the ledger is told, the run is freed. The report is the caller's. */
 void engine_end_run(struct engine *engine, struct run *run, enum ledger_result result);
 
+/* Ends a run that was told of: why nothing was sent, and the code behind that or "". */
+void engine_end_unsent(struct engine *engine, struct run *run, enum ledger_result result,
+                       const char *reason, const char *code);
+
 /* Ends a run whose time ran out or that may not go on, with its report. */
 void engine_give_up(struct engine *engine, struct run *run, const char *reason);
 
@@ -242,6 +268,8 @@ enum start {
     START_LATER, /* look again after engine_start_delay_us() */
     START_NEVER, /* skipped: it is under way, and was seen to be when this one was due */
 };
+/* What is in the way of a run that has not begun, a watch where there is one; NULL: nothing. */
+struct ongoing *engine_find_in_the_way(const struct engine *engine, const struct run *run);
 enum start engine_may_start(struct engine *engine, const struct run *run);
 
 /* Whether its instance is a member without a run of another slot of its schedule that goes before.

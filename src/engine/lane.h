@@ -14,6 +14,7 @@
 #include "base/bucket.h"
 #include "base/heap.h"
 #include "engine/attempt.h"
+#include "engine/hindrance.h"
 #include "engine/inquiry.h"
 #include "engine/model.h"
 #include "engine/open_slot.h"
@@ -55,15 +56,16 @@ struct lane {
     struct heap waiting;
     struct ask asks[INQUIRY_ACTIONS];
     struct breaker breaker;
-    uint32_t watches;    /* that ask here */
-    uint32_t flights;    /* questions that are out, also those of nobody any more */
-    uint32_t runs;       /* of this lane, in any state */
-    uint32_t unsent;     /* of those, RECORDING or READY */
-    uint32_t in_flight;  /* of those, SENDING or ON_WIRE */
-    int64_t skew_us;     /* the cloud's clock minus ours; 0 until one was learnt */
-    int64_t offset_us;   /* the same by the Date of the last answer; for look-ups */
-    int64_t latency_ns;  /* smoothed, of answered requests; 0: not known */
-    struct mono used_at; /* when a connection was last used or opened */
+    struct hindrance down; /* the breaker is open */
+    uint32_t watches;      /* that ask here */
+    uint32_t flights;      /* questions that are out, also those of nobody any more */
+    uint32_t runs;         /* of this lane, in any state */
+    uint32_t unsent;       /* of those, RECORDING or READY */
+    uint32_t in_flight;    /* of those, SENDING or ON_WIRE */
+    int64_t skew_us;       /* the cloud's clock minus ours; 0 until one was learnt */
+    int64_t offset_us;     /* the same by the Date of the last answer; for look-ups */
+    int64_t latency_ns;    /* smoothed, of answered requests; 0: not known */
+    struct mono used_at;   /* when a connection was last used or opened */
     bool used;
 };
 

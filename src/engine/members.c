@@ -33,6 +33,13 @@ static void describe_run(const struct engine *engine, const struct run *run, str
     ret->due = run->due;
     ret->is_recorded = run->state == ATTEMPT_READY;
     memcpy(ret->code, run->verdict.code, sizeof ret->code);
+    struct earlier earlier;
+    if (run->state == ATTEMPT_WAITING && engine_earlier(engine, run, &earlier)) {
+        ret->obstacle = MEMBER_EARLIER;
+        ret->earlier_slot = earlier.slot;
+        ret->earlier_task = earlier.task_id;
+        ret->earlier_code = earlier.code;
+    }
     ret->told = run->state == ATTEMPT_WAITING ? run->attempt : run->attempt - 1;
     if (run->state == ATTEMPT_WAITING) {
         int64_t wait_ns = mono_diff_ns((struct mono){run->queue.key}, engine->now.mono);
@@ -69,6 +76,8 @@ static enum member_obstacle obstacle_to(const struct engine *engine, const struc
         return MEMBER_NO_LEDGER;
     if (engine->keys_failed)
         return MEMBER_NO_KEYS;
+    if (engine->draining)
+        return MEMBER_STOPPING;
     return lane->breaker.opened > 0 ? MEMBER_NO_HOST : MEMBER_UNHINDERED;
 }
 
@@ -91,8 +100,10 @@ struct member_now engine_member_now(const struct engine *engine, uint32_t schedu
     } else if (node != NULL) {
         describe_run(engine, HEAP_OWNER(node, struct run, ongoing), &now);
     }
-    if (now.state == MEMBER_WAITING)
-        now.obstacle = obstacle_to(engine, engine->by_host[of->instances[instance].host]);
+    enum member_obstacle to_all =
+        obstacle_to(engine, engine->by_host[of->instances[instance].host]);
+    if (now.state == MEMBER_WAITING && to_all != MEMBER_UNHINDERED)
+        now.obstacle = to_all;
     now.is_order = now.slot.us % US_PER_SECOND != 0; /* see engine_order_slot() */
     return now;
 }

@@ -23,6 +23,8 @@ enum member_obstacle {
     MEMBER_NO_LEDGER, /* it cannot record */
     MEMBER_NO_KEYS,   /* there are none that the cloud takes */
     MEMBER_NO_HOST,   /* it gives no sign of life */
+    MEMBER_STOPPING,  /* the next start goes on with it */
+    MEMBER_EARLIER,   /* an earlier backup is not known to have ended */
 };
 
 struct member_now {
@@ -37,6 +39,9 @@ struct member_now {
     bool is_recorded; /* waiting: for nothing but its instant and a token */
     int64_t wait_us;  /* waiting: so long at least till the next attempt; 0: not known */
     enum member_obstacle obstacle; /* waiting: what holds it up before its turn counts */
+    struct wall earlier_slot;      /* of MEMBER_EARLIER, as in report.h */
+    int64_t earlier_task;
+    const char *earlier_code;
 };
 
 /* The slots of a schedule that have members without an end. An instant of 0: there is none. */

@@ -119,6 +119,22 @@ void report_retry(const struct journal *journal, const struct run *run, int64_t 
     write_event(journal, &e);
 }
 
+void report_late(const struct journal *journal, const struct run *run,
+                 const struct earlier *earlier)
+{
+    struct event e = event_make(EVENT_WARNING, "backup_missed");
+    event_text(&e, "schedule", run->schedule->name);
+    event_text(&e, "instance", run->instance->id);
+    event_text(&e, "region", run->instance->region);
+    event_instant(&e, "slot", run->slot);
+    event_text(&e, "reason", "earlier_backup");
+    if (earlier->task_id != 0)
+        event_number(&e, "task_id", earlier->task_id);
+    if (earlier->code[0] != '\0')
+        event_text(&e, "code", earlier->code);
+    write_event(journal, &e);
+}
+
 void report_not_run(const struct journal *journal, const char *event,
                     const struct schedule *schedule, const struct instance *instance,
                     struct wall slot, const char *reason)

@@ -24,6 +24,13 @@ struct submission {
     int64_t complete_within_us;
 };
 
+/* A backup of an earlier slot that a run waits for. */
+struct earlier {
+    struct wall slot;
+    int64_t task_id;  /* 0: it has none yet, or it is not known */
+    const char *code; /* why its task cannot be asked for; "other": not one that is known; or "" */
+};
+
 /* `found`: how, where it was not the answer that told; else NULL. */
 void report_submitted(const struct journal *journal, const struct run *run, const char *found);
 void report_succeeded(const struct journal *journal, const struct submission *what,
@@ -45,6 +52,10 @@ void report_endpoint(const struct journal *journal, const struct lane *lane, boo
 void report_failed(const struct journal *journal, const struct run *run, const char *reason);
 void report_unknown(const struct journal *journal, const struct run *run);
 void report_retry(const struct journal *journal, const struct run *run, int64_t delay_us);
+
+/* A run without a request: an earlier backup was not known to have ended when its time was out. */
+void report_late(const struct journal *journal, const struct run *run,
+                 const struct earlier *earlier);
 
 /* One instance of one slot that gets no request: event is "backup_missed" or "backup_skipped". */
 void report_not_run(const struct journal *journal, const char *event,

@@ -155,11 +155,15 @@ void engine_put_back(struct engine *engine, struct run *run)
 }
 
 /* Why nothing was sent takes the place of what an earlier attempt was told. */
-static void end_unsent(struct engine *engine, struct run *run, enum ledger_result result,
-                       const char *reason)
+void engine_end_unsent(struct engine *engine, struct run *run, enum ledger_result result,
+                       const char *reason, const char *code)
 {
     struct text message = text_over(run->verdict.message, sizeof run->verdict.message);
     text_add(&message, reason);
+    if (code[0] != '\0') {
+        struct text t = text_over(run->verdict.code, sizeof run->verdict.code);
+        text_add(&t, code);
+    }
     engine_end_run(engine, run, result);
 }
 
@@ -171,7 +175,7 @@ void engine_give_up(struct engine *engine, struct run *run, const char *reason)
     } else {
         report_not_run(&engine->ports.journal, "backup_missed", run->schedule, run->instance,
                        run->slot, reason);
-        end_unsent(engine, run, LEDGER_MISSED, reason);
+        engine_end_unsent(engine, run, LEDGER_MISSED, reason, "");
     }
 }
 
@@ -179,7 +183,7 @@ void engine_drop(struct engine *engine, struct run *run, const char *reason)
 {
     report_not_run(&engine->ports.journal, "backup_skipped", run->schedule, run->instance,
                    run->slot, reason);
-    end_unsent(engine, run, LEDGER_SKIPPED, reason);
+    engine_end_unsent(engine, run, LEDGER_SKIPPED, reason, "");
 }
 
 void engine_end_member(struct engine *engine, struct open_slot *open,

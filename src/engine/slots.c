@@ -13,7 +13,8 @@ static void report_passed(const struct engine *engine, const struct plan_due *du
     struct slot_time slot = {.at = due->missed_first};
     int64_t told = 0;
     while (told < due->missed && told < MISSED_LINES_MAX) {
-        report_slot_not_run(journal, event, due->schedule, slot.at, reason);
+        const char *why = due->kind == PLAN_PAUSED ? NULL : engine_why_passed(engine, slot.at);
+        report_slot_not_run(journal, event, due->schedule, slot.at, why != NULL ? why : reason);
         told++;
         if (recurrence_next(&due->schedule->when, slot.at, &slot) != 0)
             break;
@@ -90,8 +91,11 @@ static bool handle(struct engine *engine, const struct plan_due *due)
         report_slot_not_run(journal, "backup_skipped", due->schedule, due->slot.at, "paused");
         count_slots(engine, due, 1);
     } else if (due->kind == PLAN_MISSED) {
+        const char *why = engine_why_passed(engine, due->slot.at);
         report_slot_not_run(journal, "backup_missed", due->schedule, due->slot.at,
-                            due->passed ? "passed" : "too_late");
+                            why != NULL   ? why
+                            : due->passed ? "passed"
+                                          : "too_late");
         count_slots(engine, due, 1);
     } else if (due->kind == PLAN_CATCH_UP) {
         report_slot_moved(journal, due->schedule, due->slot.at, "catch_up");
@@ -127,7 +131,7 @@ static void expire_runs(struct engine *engine)
             || run->state == ATTEMPT_DOUBTFUL)
             heap_remove(&engine->deadlines, &run->deadline_node); /* its answer decides */
         else
-            engine_give_up(engine, run, "start_within");
+            engine_end_late_run(engine, run);
     }
 }
 
@@ -140,7 +144,7 @@ static bool expire_members(struct engine *engine, struct lane *lane, int *left)
             return false;
         if ((*left)-- == 0)
             return true;
-        engine_end_member(engine, batch->open, batch_head(batch), LEDGER_MISSED, "start_within");
+        engine_end_late_member(engine, lane, batch);
         lane_advance(lane, engine->digest, batch);
     }
     return false;

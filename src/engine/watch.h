@@ -32,7 +32,8 @@ struct watch {
     enum ledger_kind kind;
     struct wall submitted_at;
     struct wall running_at; /* when it was last seen not ended; 0: never */
-    bool told;              /* that it cannot be asked for */
-    bool graced;            /* asked for once more at the end of complete_within */
-    char names[];           /* schedule, instance, region */
+    uint16_t failed; /* what the last question came to, see engine_note_watch(); 0: an answer */
+    bool told;       /* that it cannot be asked for */
+    bool graced;     /* asked for once more at the end of complete_within */
+    char names[];    /* schedule, instance, region */
 };

@@ -194,6 +194,7 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
 
 void engine_watch_answered(struct engine *engine, struct watch *watch, const struct flight *flight)
 {
+    engine_note_watch(watch, &flight->verdict);
     if (flight->verdict.class != VERDICT_ACCEPTED) {
         if (flight->verdict.class == VERDICT_FINAL && !watch->told && !engine->refusal.held) {
             struct submission what = of_watch(watch);
@@ -308,11 +309,10 @@ static bool waits_elsewhere(const struct engine *engine, const struct run *run)
 }
 
 /*
- * What is in the way of a run that has not begun, a watch where there is one: whatever has begun in
- * another slot of its schedule and instance, and what goes before it. An order may come inside the
- * slot's spread, so that neither slot says which of two is first.
+ * Whatever has begun in another slot of its schedule and instance, and what goes before it. An
+ * order may come inside the slot's spread, so that neither slot says which of two is first.
  */
-static struct ongoing *find_in_the_way(const struct engine *engine, const struct run *run)
+struct ongoing *engine_find_in_the_way(const struct engine *engine, const struct run *run)
 {
     struct ongoing *found = NULL;
     struct ongoing *node = NULL;
@@ -333,7 +333,7 @@ enum start engine_may_start(struct engine *engine, const struct run *run)
 {
     if (run->schedule->overlap == OVERLAP_ALLOW)
         return START_NOW;
-    struct ongoing *other = find_in_the_way(engine, run);
+    struct ongoing *other = engine_find_in_the_way(engine, run);
     if (other == NULL)
         return waits_elsewhere(engine, run) ? START_LATER : START_NOW;
     if (!other->is_watch || wall_before(engine->now.wall, run->due))

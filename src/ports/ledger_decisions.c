@@ -5,6 +5,7 @@
  */
 #include "ports/ledger_decisions.h"
 
+#include "base/civil.h"
 #include "base/reason.h"
 #include "base/text.h"
 
@@ -85,6 +86,17 @@ static void add_message(struct text *t, const struct history_run *run)
         text_addf(t, ": %s", run->message);
 }
 
+/* The ledger has the last attempt alone, and when the first was. */
+static void add_attempts_before(struct text *t, const struct history_run *run)
+{
+    char instant[CIVIL_TEXT_MAX];
+    if (run->attempts < 2)
+        return;
+    text_addf(t, "; %d before it came to nothing", run->attempts - 1);
+    if (run->first.us != 0)
+        text_addf(t, ", the first at %s", civil_format_utc(run->first, instant));
+}
+
 static void add_why_not(struct text *t, const struct history_run *run)
 {
     text_addf(t, "nothing was sent%s%s", run->message[0] != '\0' ? ": " : "",
@@ -120,6 +132,7 @@ static const char *say_ended(const struct history_run *run, struct text *t)
 {
     if (run->finished.us != 0 || run->outcome == HISTORY_SUBMITTED) {
         text_addf(t, "the cloud accepted attempt %d", run->attempts);
+        add_attempts_before(t, run);
         return "backup_submitted";
     }
     switch ((int)run->outcome) {
@@ -137,12 +150,18 @@ static const char *say_ended(const struct history_run *run, struct text *t)
         add_message(t, run);
         return "backup_failed";
     case HISTORY_OPEN:
+        if (run->attempts == 0) {
+            text_add(t, "it is to begin; nothing was sent so far");
+            return "backup_waiting";
+        }
         text_addf(t, "attempt %d did nothing; another follows", run->attempts);
         add_message(t, run);
+        add_attempts_before(t, run);
         return "backup_retry";
     default:
         text_addf(t, "given up after attempt %d", run->attempts);
         add_message(t, run);
+        add_attempts_before(t, run);
         return "backup_failed";
     }
 }

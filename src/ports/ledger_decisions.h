@@ -11,7 +11,8 @@
 /* Borrowed for the call. */
 struct ledger_decision {
     struct wall at;
-    const char *event; /* the log's name for it: "backup_submitted", ...; "backup_started" */
+    const char *event; /* the log's name for it: "backup_submitted", ...; "backup_started",
+                          "backup_waiting" */
     const char *text;  /* one line */
     const char *code;  /* "" where there is none */
     const struct history_run *run; /* of which it is a part, as that stands now */

@@ -9,7 +9,7 @@ import pytest
 
 from control import ask
 from ctl_server import call
-from daemon import Daemon, configuration
+from daemon import Daemon, configuration, soon
 from fake_clock import FakeClock
 from scrape import Metrics, free_port
 from scrape import ask as get
@@ -65,6 +65,12 @@ def assert_unfit(daemon, port, which, reason):
     assert states(port) == {**dict.fromkeys(STATES, 1), which: 0}
 
 
+def waits_for(daemon, instance="crs-aaaa0001"):
+    """What why says that it waits for; "" where it does not wait."""
+    (schedule,) = ask(daemon, "why", instance=instance)[1]["schedules"]
+    return schedule["text"] if schedule["state"] == "waiting" else ""
+
+
 def test_a_clock_that_is_not_believed(port, tmp_path):
     clock = FakeClock(str(tmp_path))
     clock.set("2025-12-31T00:00:00Z")  # no build is as old
@@ -99,6 +105,7 @@ def test_keys_that_the_cloud_refuses(stand_in, port, tmp_path):
         assert_well(daemon, port)
         ask(daemon, "run", schedule="nightly")
         daemon.wait_for("credentials_failed")
+        eventually(lambda: "waits for keys that the cloud takes: AuthFailure.SecretIdNotFound" in waits_for(daemon))
         assert ctl(daemon, "health") == (1, "unhealthy\nthe cloud refuses the keys: AuthFailure.SecretIdNotFound\n")
         assert get(port, "/readyz")[0] == 200
         metrics = Metrics(port)
@@ -155,4 +162,34 @@ def test_a_ledger_that_cannot_record(port, tmp_path):
         os.unlink(ballast)
         daemon.wait_for("ledger_recovered", timeout=40)
         assert_well(daemon, port)
+        assert daemon.stop() == 0
+
+
+def test_an_earlier_backup_whose_end_cannot_be_learnt(stand_in):
+    """Nobody is told that it is the rate limit: not while it waits, not by the log, not afterwards."""
+    code = "UnauthorizedOperation.NoCAMAuthed"
+    cloud = stand_in("--any-instance", "--task-time", "0")
+    cloud.set_faults({"match": {"action": "DescribeTaskInfo"}, "do": {"fault": "error", "code": code}},
+                     {"match": {"action": "ManualBackupInstance", "nth": 1}, "do": {"fault": "error", "code": "RequestLimitExceeded"}})
+    period, _due = soon(6, 2)
+    often = {"every": f"{period}s", "start_within": f"{period - 2}s", "overlap": "forbid", "instances": ["crs-aaaa0001"]}
+    with Daemon(configuration(cloud, {"often": often}), KEYS) as daemon:
+        submitted = daemon.wait_for("backup_submitted", timeout=40)[0]
+        task = submitted["task_id"]
+        daemon.wait_for("watch_failed", timeout=40)
+        expected = (f"waits for the end of an earlier backup, of slot {submitted['slot']}, task {task}; "
+                    f"the last question about it came to {code}")  # fmt: skip
+        eventually(lambda: waits_for(daemon) == expected)
+        missed = daemon.wait_for("backup_missed", timeout=60)[0]
+        assert (missed["reason"], missed["task_id"], missed["code"]) == ("earlier_backup", task, code)
+        runs = {}  # the ledger is asked, which has them a little later
+        eventually(lambda: runs.update({run["slot"]: run for run in ask(daemon, "history", instance=["crs-aaaa0001"])[0]})
+                   or missed["slot"] in runs)  # fmt: skip
+        run = runs[missed["slot"]]
+        assert (run["outcome"], run["text"], run["code"]) == ("missed", "earlier_backup", code)
+        told = {(row["slot"], row["event"]): row["text"] for row in ask(daemon, "why", instance="crs-aaaa0001")[0]}
+        assert told[missed["slot"], "backup_missed"] == (
+            "nothing was sent: start_within passed while an earlier backup was not known to have ended")
+        assert told[submitted["slot"], "backup_submitted"].startswith(
+            "the cloud accepted attempt 2; 1 before it came to nothing, the first at 2")
         assert daemon.stop() == 0
