@@ -15,7 +15,6 @@
 #include "base/secret.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +38,19 @@ static int library_failed(int outcome)
 {
     ERR_clear_error();
     return outcome;
+}
+
+static void wipe_and_free(void *block, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    secret_free(block);
+}
+
+/* What OpenSSL resizes is left to realloc(): lists and texts of its own, no key and no record. */
+bool digest_wipe_what_is_freed(void)
+{
+    return CRYPTO_set_mem_functions(NULL, NULL, wipe_and_free) == 1;
 }
 
 int digest_create(struct digest **ret, struct errtext *err)

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,12 @@
 
 struct digest;
 struct digest_key;
+
+/*
+ * From here on OpenSSL wipes what it frees: keys, and what came over TLS. For the whole process,
+ * before anything else of OpenSSL's. False: it is too late, nothing has changed.
+ */
+bool digest_wipe_what_is_freed(void) MUST_CHECK;
 
 /* Outcomes: 0, *ret owned by the caller; -ENOMEM; -ENOTSUP where the library has no SHA-256. */
 int digest_create(struct digest **ret, struct errtext *err) MUST_CHECK;

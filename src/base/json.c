@@ -26,7 +26,13 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+void json_wipe_what_is_freed(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = malloc, .free_fn = secret_free});
+}
 
 static bool is_blank(char c)
 {

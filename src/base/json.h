@@ -47,6 +47,13 @@ enum json_kind {
 };
 
 /*
+ * From here on cJSON wipes what it frees, for texts that hold keys: json_finish() wipes a tree, but
+ * that of a text that turns out bad is cJSON's own to free. For the whole process, before its first
+ * thread.
+ */
+void json_wipe_what_is_freed(void);
+
+/*
  * Takes some 80 bytes of memory a value of the text, and the text's length once more; the caller
  * bounds the length.
  *

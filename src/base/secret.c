@@ -2,11 +2,14 @@
  * See secret.h.
  *
  * explicit_bzero is the libc's promise that the stores happen; nothing here prints, formats or
- * allocates, so a key is never in more places than its caller put it.
+ * copies, so a key is never in more places than its caller put it. (A library's block that is
+ * resized moves: realloc() would leave the old bytes behind.)
  */
 #include "base/secret.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 int secret_set(struct secret *secret, const char *bytes, size_t length)
@@ -33,6 +36,36 @@ void secret_wipe(void *bytes, size_t length)
 {
     if (bytes != NULL && length > 0)
         explicit_bzero(bytes, length);
+}
+
+#define STACK_WIPED ((size_t)32 * 1024)
+
+__attribute__((noinline)) void secret_wipe_stack(void)
+{
+    char below[STACK_WIPED];
+    secret_wipe(below, sizeof below);
+    /* Zeros take the way of a secret: its last bytes stand in the registers of the copying, yet. */
+    memcpy(below, below + sizeof below / 2, SECRET_MAX);
+    secret_wipe(below, sizeof below);
+}
+
+void secret_free(void *block)
+{
+    secret_wipe(block, malloc_usable_size(block));
+    free(block);
+}
+
+void *secret_realloc(void *block, size_t size)
+{
+    size_t before = malloc_usable_size(block);
+    void *fresh = malloc(size);
+    if (fresh == NULL)
+        return NULL;
+    if (block != NULL) {
+        memcpy(fresh, block, before < size ? before : size);
+        secret_free(block);
+    }
+    return fresh;
 }
 
 bool secret_equal(const struct secret *a, const struct secret *b)

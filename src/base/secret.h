@@ -27,5 +27,19 @@ void secret_finish(struct secret *secret);
 /* Wipes any memory. */
 void secret_wipe(void *bytes, size_t length);
 
+/*
+ * Wipes what earlier calls left on the stack below the caller: what was copied went through
+ * registers, and those are saved there where a function is looked up or a signal comes. To be
+ * called by who has copied a secret or let a library work with it.
+ */
+void secret_wipe_stack(void);
+
+/*
+ * For libraries that take an allocator: free() and realloc() that wipe the whole block they give
+ * back, whoever got it from malloc(). A block that is resized always moves.
+ */
+void secret_free(void *block);
+void *secret_realloc(void *block, size_t size);
+
 /* Constant time for equal lengths. */
 bool secret_equal(const struct secret *a, const struct secret *b);

@@ -11,6 +11,9 @@
  * Nothing is allocated while the key, the date and the service stay; nothing is formatted by
  * printf on that way.
  *
+ * The key itself is never kept, nor compared: this memory is ordinary, its owner's is locked. The
+ * caller's number says whether it is the same one.
+ *
  * Failure paths: every check comes before the first byte of `ret` is written. A derivation that
  * fails leaves the cache empty. Keys on the stack are wiped on every way out; the cache is wiped
  * when it changes and in tc3_destroy.
@@ -41,7 +44,7 @@ _Static_assert(sizeof ALGORITHM + TIMESTAMP_MAX + SCOPE_MAX + HEX_LENGTH + 3
 struct tc3 {
     struct digest *digest;
     struct digest_key *k3; /* NULL: nothing is cached */
-    struct secret key;     /* what k3 was derived from: key, day and service */
+    uint64_t generation;   /* what k3 was derived from: key, day and service */
     int64_t day;           /* since 1970, UTC */
     char service[TC3_SERVICE_MAX + 1];
     char scope[SCOPE_MAX]; /* "2019-02-25/cvm/tc3_request" */
@@ -139,7 +142,6 @@ static void forget_key(struct tc3 *tc3)
 {
     digest_key_destroy(tc3->k3);
     tc3->k3 = NULL;
-    secret_finish(&tc3->key);
 }
 
 void tc3_destroy(struct tc3 *tc3)
@@ -171,10 +173,11 @@ int tc3_derive(struct digest *digest, const struct secret *secret_key, const cha
         memcpy(ret_keys, keys, sizeof keys);
     secret_wipe(seed, prefix + secret_key->length);
     secret_wipe(keys, sizeof keys);
+    secret_wipe_stack();
     return outcome;
 }
 
-static int derive_key(struct tc3 *tc3, int64_t day, const char *service,
+static int derive_key(struct tc3 *tc3, int64_t day, const char *service, uint64_t generation,
                       const struct secret *secret_key)
 {
     char date[DATE_MAX];
@@ -196,7 +199,8 @@ static int derive_key(struct tc3 *tc3, int64_t day, const char *service,
     text_addf(&text, "%s/%s/" TERMINATOR, date, service);
     assert(!text.cut);
     tc3->scope_length = text.length;
-    return secret_set(&tc3->key, secret_key->bytes, secret_key->length);
+    tc3->generation = generation;
+    return 0;
 }
 
 /* After it, k3 and scope are those of the key, the UTC date and the service. */
@@ -205,10 +209,10 @@ static int keep_key(struct tc3 *tc3, const struct tc3_request *request,
 {
     int64_t day = request->timestamp / SECONDS_PER_DAY;
     if (tc3->k3 != NULL && tc3->day == day && strcmp(tc3->service, request->service) == 0
-        && secret_equal(&tc3->key, secret_key))
+        && request->key_generation != 0 && tc3->generation == request->key_generation)
         return 0;
     forget_key(tc3);
-    int outcome = derive_key(tc3, day, request->service, secret_key);
+    int outcome = derive_key(tc3, day, request->service, request->key_generation, secret_key);
     if (outcome != 0) {
         forget_key(tc3);
         return errtext_set(err, outcome, "the OpenSSL library failed to derive the signing key");

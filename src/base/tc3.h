@@ -3,8 +3,8 @@
  * string to sign, derived key).
  *
  * A struct tc3 keeps the derived key k3 of the last key, UTC date and service, so that a request
- * costs its own digests only. One struct tc3 serves one thread. It reads no clock: the stamp is an
- * argument.
+ * costs its own digests only. It never keeps the key itself: a number names it. One struct tc3
+ * serves one thread. It reads no clock: the stamp is an argument.
  */
 #pragma once
 
@@ -38,6 +38,7 @@ struct tc3_request {
     size_t header_count;
     const void *body;
     size_t body_length;
+    uint64_t key_generation; /* names the key: the same number, the same key; 0: derive anew */
 };
 
 struct tc3_signature {

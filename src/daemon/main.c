@@ -1,4 +1,6 @@
 /* crsbackupd: reads as a list. */
+#include "base/digest.h"
+#include "base/json.h"
 #include "daemon/check.h"
 #include "daemon/lifecycle.h"
 #include "daemon/options.h"
@@ -12,11 +14,21 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-/* No core, no look into the memory from outside: it holds keys. */
+/* No core, no look into the memory from outside: it holds keys. What libraries free is wiped. */
 static void shut_the_blinds(void)
 {
     (void)prctl(PR_SET_DUMPABLE, 0);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    json_wipe_what_is_freed();
+    (void)!digest_wipe_what_is_freed();
+}
+
+/* The leak checker looks at the end, from a process of its own. */
+static void open_to_leak_checker(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    (void)prctl(PR_SET_DUMPABLE, 1);
+#endif
 }
 
 static enum exit_code run(const struct options *options)
@@ -49,7 +61,7 @@ static enum exit_code run(const struct options *options)
     }
 out:
     daemon_finish(&daemon);
-    (void)prctl(PR_SET_DUMPABLE, 1); /* the keys are wiped; a leak checker may look now */
+    open_to_leak_checker();
     return code;
 }
 

@@ -35,6 +35,8 @@ struct transport_request {
     size_t body_length;
     int64_t connect_timeout_us;
     int64_t timeout_us; /* of the whole exchange, connecting included */
+    bool brings_keys; /* the answer holds keys: no buffer that held it outlives the exchange, which
+                         has a connection of its own */
 };
 
 struct transport {

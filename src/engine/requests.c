@@ -109,6 +109,7 @@ static int finish(struct requests *requests, const struct config *config, const 
         .header_count = SIGNED_HEADERS,
         .body = requests->body,
         .body_length = body_length,
+        .key_generation = keys->generation,
     };
     int r = tc3_sign(requests->tc3, &to_sign, keys->id, &keys->key, &requests->signature, err);
     if (r < 0)

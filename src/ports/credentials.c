@@ -17,6 +17,7 @@ int credentials_create(struct credentials **ret)
     if (c == NULL)
         return -ENOMEM;
     c->env_outcome = credentials_env_take(&c->env, &c->env_text);
+    secret_wipe_stack();
     c->end = WALL_NEVER;
     (void)errtext_set(&c->last, 0, "no keys were read yet");
     *ret = c;
@@ -53,6 +54,7 @@ bool credentials_use(struct credentials *c, const struct found_keys *found, stru
     c->keys.token = found->token;
     c->keys.generation++;
     c->has_keys = true;
+    secret_wipe_stack();
     return true;
 }
 
@@ -69,8 +71,8 @@ void credentials_drop(struct credentials *c)
 /* ---- sources that are read at once ---- */
 
 /* Outcomes: 0 with the origin in `path`; SOURCE_ABSENT and negative with a text. */
-static int read_one(struct credentials *c, enum credentials_provider provider,
-                    const struct credentials_settings *settings, char *path, struct errtext *err)
+static int read_source(struct credentials *c, enum credentials_provider provider,
+                       const struct credentials_settings *settings, char *path, struct errtext *err)
 {
     struct text t = text_over(path, SOURCE_PATH_MAX);
     switch (provider) {
@@ -91,6 +93,14 @@ static int read_one(struct credentials *c, enum credentials_provider provider,
         break;
     }
     return errtext_set(err, SOURCE_ABSENT, "no keys");
+}
+
+static int read_one(struct credentials *c, enum credentials_provider provider,
+                    const struct credentials_settings *settings, char *path, struct errtext *err)
+{
+    int outcome = read_source(c, provider, settings, path, err);
+    secret_wipe_stack();
+    return outcome;
 }
 
 /* What is given to this very service comes before what the host has for everyone. */

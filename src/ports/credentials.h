@@ -24,7 +24,8 @@
  *    ^ '--no--'       ^                  | '--no, the back-off--'
  *    '----------------+------ ended -----'
  *
- * Keys lie in locked, wiped memory. No text ever holds a key or a token.
+ * Keys lie in locked, wiped memory. No text ever holds a key or a token. What reads, asks for or
+ * signs with them leaves no copy elsewhere: base/secret.h has the means, tests/crash looks.
  */
 #pragma once
 

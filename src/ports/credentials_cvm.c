@@ -28,6 +28,7 @@ int cvm_role_ask(const struct credentials_settings *settings, const char *role,
         .url = ret->url,
         .connect_timeout_us = METADATA_CONNECT_US,
         .timeout_us = METADATA_TIMEOUT_US,
+        .brings_keys = role[0] != '\0',
     };
     return 0;
 }

@@ -102,6 +102,7 @@ void remote_file(struct remote *r, uint64_t ticket, const struct exchange *excha
     } else {
         r->outcome = cvm_role_take_keys(exchange, &r->found, &r->why);
     }
+    secret_wipe_stack();
     tell_answer(r, exchange, at);
 }
 

@@ -45,6 +45,7 @@ int sts_frame(const char *url, const char *region, const char *action, struct wa
         .body_length = strlen(ret->body),
         .connect_timeout_us = STS_CONNECT_US,
         .timeout_us = STS_TIMEOUT_US,
+        .brings_keys = true,
     };
     return 0;
 }

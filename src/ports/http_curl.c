@@ -8,6 +8,7 @@
  * reload() makes a new live pool; the old one ends when its last transfer has. close() ends all
  * transfers with their outcomes, then the pools; the last pool's last handle calls `done`.
  */
+#include "base/secret.h"
 #include "ports/certificates.h"
 #include "ports/http_curl_pool.h"
 
@@ -135,7 +136,10 @@ static int check_options(const struct http_options *options, struct errtext *err
 int http_curl_create(struct uv_loop_s *loop, const struct http_options *options,
                      const struct http_sink *sink, struct http_curl **ret, struct errtext *err)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    /* Its buffers hold tokens and answers with keys: what it frees is wiped. */
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, secret_free, secret_realloc, strdup,
+                             calloc)
+        != CURLE_OK)
         return errtext_set(err, -ENOMEM, "libcurl does not start");
     struct http_curl *http = calloc(1, sizeof *http);
     int outcome = http == NULL ? -ENOMEM : check_options(options, err);

@@ -54,6 +54,7 @@ struct http_transfer {
     struct http_origin *origin; /* whose URL the easy handle has; NULL: none that is known */
     bool sent;                  /* handed to a connection: from here on it may have arrived */
     bool wire_due;              /* on_wire is to be filed */
+    bool alone;                 /* its answer holds keys: neither handle nor connection is kept */
     const char *why;            /* our own reason of a failure, else curl's is taken */
 
     struct curl_slist headers[TRANSPORT_HEADERS_MAX + 2]; /* over `out`; ours, not curl's */

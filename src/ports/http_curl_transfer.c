@@ -12,6 +12,10 @@
  * transfer ends it: LOST. What is *not* lost by that: connections that were closed while idle,
  * since libcurl looks before it takes one, and http_curl_loop.c makes it see.
  *
+ * libcurl's buffers are wiped when it frees them (http_curl.c), mostly at the end of an exchange;
+ * those of a connection live on with it. So an answer with keys comes over a connection of its own
+ * and by HTTP/1.1, and neither that nor the handle is kept.
+ *
  * The name resolver runs on a thread of libcurl's; without CURLOPT_QUICK_EXIT a time-out or a
  * cancel would block the loop until that thread ends.
  */
@@ -273,6 +277,7 @@ int http_transfer_acquire(struct http_pool *pool, enum http_purpose purpose,
     pool->busy = t;
     t->sent = false;
     t->wire_due = false;
+    t->alone = false;
     t->why = NULL;
     t->body_length = 0;
     t->header_bytes = 0;
@@ -288,7 +293,7 @@ void http_transfer_release(struct http_transfer *t)
     struct http_pool *pool = t->pool;
     assert(!t->wire_due);
     unlink_busy(t);
-    if (t->purpose != HTTP_REQUEST || pool->phase != HTTP_LIVE) {
+    if (t->purpose != HTTP_REQUEST || pool->phase != HTTP_LIVE || t->alone) {
         http_transfer_destroy(t);
         return;
     }
@@ -388,6 +393,16 @@ static void lay_headers(struct http_transfer *t, const struct transport_request 
     (void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
 }
 
+/* The handle is not used again: see http_transfer_release(). */
+static bool set_alone(CURL *e)
+{
+    bool ok = true;
+    ok &= curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
+    ok &= curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK;
+    ok &= curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK;
+    return ok;
+}
+
 int http_transfer_fill(struct http_transfer *t, const struct transport_request *r,
                        struct errtext *err)
 {
@@ -401,6 +416,9 @@ int http_transfer_fill(struct http_transfer *t, const struct transport_request *
         return -ENOMEM;
     t->out_length = needed;
     t->ticket = r->ticket;
+    t->alone = r->brings_keys;
+    if (t->alone && !set_alone(t->easy))
+        return -ENOMEM;
     struct http_origin *origin = http_origin_of(t->pool, r->url);
     if (origin == NULL || origin != t->origin) {
         t->origin = NULL;

@@ -73,6 +73,7 @@ static double sign_round(struct tc3 *tc3, const struct secret *keys, size_t key_
     double start = cpu_seconds();
     for (int i = 0; i < count; i++) {
         request.timestamp = 1551113065 + i % 1000;
+        request.key_generation = (size_t)i % key_count + 1;
         require(tc3_sign(tc3, &request, secret_id, &keys[(size_t)i % key_count], &made, NULL) == 0,
                 "tc3_sign");
     }

@@ -40,7 +40,7 @@ class Identity:
         self._issued += 1
         life_ns = effect.do.get("life", asked_s * SECOND if self._life_ns is None else self._life_ns)
         noise = hashlib.sha256(f"{self._seed}/role/{self._issued}".encode()).hexdigest()
-        pair = KeyPair(f"AKIDtmp{self._issued:04d}{noise[:24]}", "TMPKEY" + noise[24:56], "TMPTOKEN" + noise * 12,
+        pair = KeyPair(f"AKIDtmp{self._issued:04d}{noise[:24]}", "TMPKEY" + noise[55:23:-1], "TMPTOKEN" + noise * 12,
                        (wall_ns + life_ns) // SECOND)
         self._keyring[pair.secret_id] = pair
         return pair

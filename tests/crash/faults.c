@@ -442,7 +442,11 @@ UV(uv_thread_create_ex,
         return REAL(name)(__VA_ARGS__);                              \
     }
 
-CURL_NAMED(CURLcode, CURLE_FAILED_INIT, curl_global_init, (long flags), flags)
+CURL_NAMED(CURLcode, CURLE_FAILED_INIT, curl_global_init_mem,
+           (long flags, curl_malloc_callback get, curl_free_callback give,
+            curl_realloc_callback resize_, curl_strdup_callback copy,
+            curl_calloc_callback get_zeroed),
+           flags, get, give, resize_, copy, get_zeroed)
 CURL_NAMED(CURL *, NULL, curl_easy_init, (void), )
 CURL_NAMED(CURLM *, NULL, curl_multi_init, (void), )
 CURL_NAMED(CURLMcode, CURLM_OUT_OF_MEMORY, curl_multi_add_handle, (CURLM * multi, CURL *easy),

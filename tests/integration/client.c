@@ -146,6 +146,7 @@ int client_send(struct client *c, uint64_t ticket, const char *url, int connect_
         .body_length = sizeof body - 1,
         .connect_timeout_us = connect_ms * 1000,
         .timeout_us = total_ms * 1000,
+        .brings_keys = c->brings_keys,
     };
     struct errtext err = {""};
     return c->transport.send(c->transport.context, &request, &err);

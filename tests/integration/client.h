@@ -28,6 +28,7 @@ struct client {
     uv_timer_t limit;
     struct http_curl *http;
     struct transport transport;
+    bool brings_keys;                   /* of the requests to come */
     struct filed filed[CLIENT_TICKETS]; /* by ticket */
     int outcomes;                       /* of all tickets */
     bool late;

@@ -389,6 +389,24 @@ static void test_warm_needs_one(void **state)
     world_stop(&w);
 }
 
+/* What a connection remembers outlives an answer: this server would speak nothing else. */
+static void test_keys_do_not_come_this_way(void **state)
+{
+    (void)state;
+    struct world w;
+    world_start(&w, serve_each);
+    send_and_wait(&w, 1);
+    w.client.brings_keys = true;
+    send_and_wait(&w, 2);
+    assert_int_equal(w.client.filed[2].kind, EXCHANGE_NOT_SENT);
+    w.client.brings_keys = false;
+    send_and_wait(&w, 3);
+    expect(&w, 1, EXCHANGE_ANSWERED);
+    expect(&w, 3, EXCHANGE_ANSWERED);
+    assert_int_equal(w.server.requests, 2);
+    world_stop(&w);
+}
+
 /* An argument chooses tests by a pattern. */
 int main(int argc, char **argv)
 {
@@ -399,6 +417,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_goodbye_while_idle),
         cmocka_unit_test(test_cancel_leaves_the_others),
         cmocka_unit_test(test_warm_needs_one),
+        cmocka_unit_test(test_keys_do_not_come_this_way),
     };
     cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
     client_environment();

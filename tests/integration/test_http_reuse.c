@@ -104,6 +104,28 @@ static void test_one_connection_for_all(void **state)
 }
 
 /* The limiter must never take a request for older than it is. */
+/* A connection of its own, which ends with it, beside one that is kept for the others. */
+static void test_an_answer_with_keys_is_alone(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < COUNT(versions); v++) {
+        struct world w;
+        world_start(&w, serve_answers, versions[v]);
+        send_and_wait(&w, 1);
+        w.client.brings_keys = true;
+        send_and_wait(&w, 2);
+        assert_int_equal(w.server.connections, 2);
+        REST_UNTIL(w, server_open(&w.server) == 1);
+        w.client.brings_keys = false;
+        send_and_wait(&w, 3);
+        send_and_wait(&w, 4);
+        assert_int_equal(w.server.connections, 2);
+        for (uint64_t i = 1; i <= 4; i++)
+            expect(&w, i, EXCHANGE_ANSWERED, 1);
+        world_stop(&w);
+    }
+}
+
 static void test_the_wire_is_told_when_the_bytes_are_out(void **state)
 {
     (void)state;
@@ -482,6 +504,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_connection_for_all),
+        cmocka_unit_test(test_an_answer_with_keys_is_alone),
         cmocka_unit_test(test_the_wire_is_told_when_the_bytes_are_out),
         cmocka_unit_test(test_closed_while_idle),
         cmocka_unit_test(test_never_twice),

@@ -19,7 +19,7 @@ FLOORS = {
 # The only headers of the system for the floors without a clock and without I/O.
 PURE_FLOORS = ("base", "engine")
 PURE_HEADERS = {
-    "assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
+    "assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "malloc.h", "math.h", "stdalign.h",
     "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import subprocess
 
 # Functions of bytes and numbers alone. Add only what reads no clock, no environment, no file.
 PURE = set("""
-    abort bsearch calloc explicit_bzero free malloc qsort realloc reallocarray
+    abort bsearch calloc explicit_bzero free malloc malloc_usable_size qsort realloc reallocarray
     memchr memcmp memcpy memmem memmove memrchr memset
     snprintf vsnprintf sscanf strtod strtol strtoll strtoul strtoull
     strcasecmp strchr strchrnul strcmp strcspn strdup strlen strncasecmp strncmp strndup strnlen strerrordesc_np

@@ -76,6 +76,26 @@ static void finish_wipes_and_may_come_twice(void **state)
     assert_memory_equal(word, "\0\0rd", 5);
 }
 
+static void a_block_that_is_resized_keeps_its_bytes_and_moves(void **state)
+{
+    (void)state;
+    char *block = secret_realloc(NULL, 4);
+    assert_non_null(block);
+    memcpy(block, "word", 4);
+    static const size_t sizes[] = {100, 4, 3, 100000, 1};
+    size_t kept = 4;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        uintptr_t before = (uintptr_t)block;
+        block = secret_realloc(block, sizes[i]);
+        assert_non_null(block);
+        assert_true((uintptr_t)block != before);
+        kept = sizes[i] < kept ? sizes[i] : kept;
+        assert_memory_equal(block, "word", kept);
+    }
+    secret_free(block);
+    secret_free(NULL);
+}
+
 static void equal_looks_at_every_byte(void **state)
 {
     (void)state;
@@ -106,6 +126,7 @@ int main(void)
         cmocka_unit_test(takes_a_part_of_itself),
         cmocka_unit_test(too_long_keeps_nothing),
         cmocka_unit_test(finish_wipes_and_may_come_twice),
+        cmocka_unit_test(a_block_that_is_resized_keeps_its_bytes_and_moves),
         cmocka_unit_test(equal_looks_at_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,6 +332,7 @@ static void cached_equals_fresh(void **state)
         request.service = services[pick & 3];
         request.timestamp = stamps[pick >> 2 & 3];
         const struct secret *key = &keys[pick >> 4 & 3];
+        request.key_generation = (pick >> 4 & 3) + 1;
         struct tc3 *other;
         struct tc3_signature cached;
         struct tc3_signature fresh;
