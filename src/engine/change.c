@@ -2,9 +2,11 @@
  * Change: a new configuration, and the way out.
  *
  * A reload first takes up what has come by the old file: a slot passed while the host slept is the
- * old schedule's. It makes the new plan and lanes and swaps them in only when all of it stands.
- * Open slots keep their old config; members and unsent runs whose instance is no longer in their
- * schedule end as skipped, and so do those in flight if their attempt comes to nothing.
+ * old schedule's. What cannot be taken up, since it cannot be recorded or the clock is not
+ * believed, is still to come where the new file has the schedule by the same rule, and missed with
+ * a line where it has not. It makes the new plan and lanes and swaps them in only when all of it
+ * stands. Open slots keep their old config; members and unsent runs whose instance is no longer in
+ * their schedule end as skipped, and so do those in flight if their attempt comes to nothing.
  */
 #include "engine/engine_internal.h"
 
@@ -211,6 +213,8 @@ static int make_parts(struct engine *engine, const struct config *config, struct
     r = engine_make_lanes(engine, config, &by_host);
     if (r == 0)
         r = counters_configure(&engine->counters, config);
+    if (r == 0 && engine->sanity.held)
+        r = plan_leave_later(engine->plan, plan, engine->config, engine->now.mono);
     if (r < 0) {
         free((void *)by_host);
         plan_destroy(plan);
@@ -222,6 +226,17 @@ static int make_parts(struct engine *engine, const struct config *config, struct
     return 0;
 }
 
+/* All that has come, however many they are. */
+static void take_up(struct engine *engine)
+{
+    bool again = engine->again;
+    do {
+        engine->again = false;
+        engine_open_slots(engine);
+    } while (engine->again);
+    engine->again = again;
+}
+
 int engine_reload(struct engine *engine, struct config *config, struct view *view_take,
                   struct now now)
 {
@@ -229,7 +244,7 @@ int engine_reload(struct engine *engine, struct config *config, struct view *vie
     struct plan *plan = NULL;
     engine_watch_clocks(engine, now);
     if (!engine->sanity.held)
-        engine_open_slots(engine);
+        take_up(engine);
     int r = view != NULL ? 0 : view_prepare(config, engine->view, now.wall, &view);
     if (r == 0)
         r = make_parts(engine, config, now.wall, &plan);
@@ -237,6 +252,8 @@ int engine_reload(struct engine *engine, struct config *config, struct view *vie
         view_destroy(view);
         return r;
     }
+    if (!engine->sanity.held)
+        plan_leave(engine->plan, plan, now.wall, &engine->ports.ledger, engine_pass_slots, engine);
     view_begin(view, engine->view);
     view_destroy(engine->view);
     engine->view = view;

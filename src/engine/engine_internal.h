@@ -133,6 +133,9 @@ const char *engine_why_passed(const struct engine *engine, struct wall slot);
 /* slots.c */
 void engine_open_slots(struct engine *engine);
 
+/* plan_left_fn, the context is the engine: they are told and recorded, and will not be opened. */
+void engine_pass_slots(void *context, const struct plan_due *due);
+
 /* NULL where the slot is not open. */
 struct open_slot *engine_find_open(const struct engine *engine, const char *schedule,
                                    struct wall slot);

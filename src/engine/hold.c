@@ -3,7 +3,8 @@
  *
  * While held, filed results are taken up and nothing else is: no slot is opened, no member ends for
  * its time, nothing is sent. A schedule that is new has no beginning yet: it begins when the clock
- * can be believed. Slots passed till then are late ones, as after downtime.
+ * can be believed. Slots passed till then are late ones, as after downtime; of a rule that a reload
+ * has given up meanwhile they are missed, as many as had come when it did.
  *
  * A clock that is believed for its steadiness takes the schedules' horizons back to now. Runs of
  * slots that lie ahead by that clock go back to their slot, so that they do not fill the lanes.
@@ -64,6 +65,7 @@ static void report_hold(const struct engine *engine)
 static void release(struct engine *engine, const char *reason)
 {
     report_clock_plausible(&engine->ports.journal, reason);
+    plan_tell_left(engine->plan, engine->now, &engine->ports.ledger, engine_pass_slots, engine);
     plan_settle(engine->plan, engine->now.wall, &engine->ports.ledger);
 }
 

@@ -24,12 +24,21 @@ struct entry {
     struct slot_time next;      /* the slot after that; at is WALL_NEVER without one */
 };
 
+/* A schedule that left the plan, or its rule, while the clock was not believed. */
+struct former {
+    struct entry entry;
+    struct config *config; /* its own; one reference */
+    struct mono left_at;
+};
+
 struct plan {
     struct entry *entries; /* in the config's order */
     size_t count;
     struct heap due;
     struct wall newest;           /* horizon of those that have begun */
     const struct entry **by_name; /* sorted, for the next reload */
+    struct former *formers;
+    size_t former_count;
 };
 
 static int compare_names(const void *a, const void *b)
@@ -225,6 +234,9 @@ void plan_destroy(struct plan *plan)
     if (plan == NULL)
         return;
     heap_finish(&plan->due);
+    for (size_t i = 0; i < plan->former_count; i++)
+        config_unref(plan->formers[i].config);
+    free(plan->formers);
     free(plan->entries);
     free((void *)plan->by_name);
     free(plan);
@@ -272,9 +284,30 @@ struct wall plan_newest(const struct plan *plan)
     return plan->newest;
 }
 
-void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger)
+/* One that was given up says all the same how late it was. */
+static void recount_newest(struct plan *plan)
 {
     plan->newest = (struct wall){INT64_MIN};
+    for (size_t i = 0; i < plan->count; i++)
+        note_newest(plan, &plan->entries[i]);
+    for (size_t i = 0; i < plan->former_count; i++)
+        note_newest(plan, &plan->formers[i].entry);
+}
+
+static void drop_formers_ahead(struct plan *plan, struct wall now)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->former_count; i++) {
+        if (wall_diff_us(plan->formers[i].entry.horizon, now) <= SANITY_BEHIND_US)
+            plan->formers[kept++] = plan->formers[i];
+        else
+            config_unref(plan->formers[i].config);
+    }
+    plan->former_count = kept;
+}
+
+void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger)
+{
     for (size_t i = 0; i < plan->count; i++) {
         struct entry *entry = &plan->entries[i];
         bool ahead = wall_diff_us(entry->horizon, now) > SANITY_BEHIND_US;
@@ -284,8 +317,10 @@ void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger)
             tell_horizon(entry, ledger);
             place(plan, entry);
         }
-        note_newest(plan, entry);
     }
+    if (ledger->durable && ledger->recorded != NULL)
+        drop_formers_ahead(plan, now);
+    recount_newest(plan);
 }
 
 /*
@@ -356,6 +391,70 @@ void plan_advance(struct plan *plan, const struct plan_due *due, const struct le
     note_newest(plan, entry);
     int r = heap_push(&plan->due, &entry->node, entry->next.at.us);
     assert(r == 0); /* a place was freed just before */
+}
+
+/* ---- what a reload leaves behind ---- */
+
+static bool goes_on(const struct plan *next, const struct entry *entry)
+{
+    const struct entry *after = find(next, entry->schedule->name);
+    return entry->anew || (after != NULL && same_rule(after->schedule, entry->schedule));
+}
+
+/* It is in no heap any more, or in one that is of no use. */
+static void tell_left(struct entry *entry, struct wall now, const struct ledger *ledger,
+                      plan_left_fn each, void *context)
+{
+    while (entry->next.at.us != WALL_NEVER.us && !wall_before(now, entry->next.at)) {
+        struct plan_due due = {.schedule = entry->schedule, .slot = entry->next};
+        look_back(entry, now, &due);
+        due.kind = kind_of(entry, due.slot.at, now) == PLAN_PAUSED ? PLAN_PAUSED : PLAN_MISSED;
+        each(context, &due);
+        entry->horizon = due.slot.at;
+        tell_horizon(entry, ledger);
+        find_next(entry, entry->horizon);
+    }
+}
+
+void plan_leave(struct plan *plan, const struct plan *next, struct wall now,
+                const struct ledger *ledger, plan_left_fn each, void *context)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (!goes_on(next, &plan->entries[i]))
+            tell_left(&plan->entries[i], now, ledger, each, context);
+}
+
+int plan_leave_later(struct plan *plan, struct plan *next, struct config *config, struct mono now)
+{
+    struct former *formers = calloc(plan->former_count + plan->count + 1, sizeof *formers);
+    size_t count = plan->former_count;
+    if (formers == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        formers[i] = plan->formers[i];
+    for (size_t i = 0; i < plan->count; i++)
+        if (!goes_on(next, &plan->entries[i]))
+            formers[count++] = (struct former){plan->entries[i], config_ref(config), now};
+    free(plan->formers);
+    plan->formers = NULL;
+    plan->former_count = 0;
+    next->formers = formers;
+    next->former_count = count;
+    recount_newest(next);
+    return 0;
+}
+
+void plan_tell_left(struct plan *plan, struct now now, const struct ledger *ledger,
+                    plan_left_fn each, void *context)
+{
+    for (size_t i = 0; i < plan->former_count; i++) {
+        struct former *former = &plan->formers[i];
+        int64_t since_us = mono_diff_ns(now.mono, former->left_at) / NS_PER_US;
+        tell_left(&former->entry, wall_add_us(now.wall, -since_us), ledger, each, context);
+        config_unref(former->config);
+    }
+    plan->former_count = 0;
+    recount_newest(plan);
 }
 
 struct wall plan_next_slot(const struct plan *plan)

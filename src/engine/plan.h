@@ -39,7 +39,10 @@ void plan_destroy(struct plan *plan);
  */
 void plan_settle(struct plan *plan, struct wall now, const struct ledger *ledger);
 
-/* The newest horizon of a schedule that has begun; INT64_MIN where there is none. */
+/*
+ * The newest horizon of a schedule that has begun, also of what waits for plan_tell_left();
+ * INT64_MIN where there is none.
+ */
 struct wall plan_newest(const struct plan *plan);
 
 /*
@@ -72,6 +75,26 @@ struct plan_due {
     struct wall missed_first; /* the first of those; valid where missed > 0 */
     bool passed; /* so was this one: behind those that are recorded, a later one has come */
 };
+
+typedef void (*plan_left_fn)(void *context, const struct plan_due *due);
+
+/*
+ * Before `plan` gives way to `next`: what has come of the schedules that `next` does not have, or
+ * has by another rule, and was not opened. Each is PLAN_MISSED or PLAN_PAUSED, is passed to `each`,
+ * and is done after that.
+ */
+void plan_leave(struct plan *plan, const struct plan *next, struct wall now,
+                const struct ledger *ledger, plan_left_fn each, void *context);
+
+/*
+ * The same while the clock is not believed: what has come till `now` is kept for plan_tell_left(),
+ * which is called when it is believed, before plan_settle(). `config` is the one of `plan`; it is
+ * kept so long. Nothing may fail between this and the end of `plan`. Outcomes: 0; -ENOMEM.
+ */
+int plan_leave_later(struct plan *plan, struct plan *next, struct config *config,
+                     struct mono now) MUST_CHECK;
+void plan_tell_left(struct plan *plan, struct now now, const struct ledger *ledger,
+                    plan_left_fn each, void *context);
 
 /* The next thing to be done at `now` with slots up to `ahead_us` in the future. */
 bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan_due *ret);

@@ -77,6 +77,17 @@ static void count_slots(struct engine *engine, const struct plan_due *due, uint6
         counters_missed_slots(&engine->counters, due->schedule->name, slots);
 }
 
+void engine_pass_slots(void *context, const struct plan_due *due)
+{
+    struct engine *engine = context;
+    bool paused = due->kind == PLAN_PAUSED;
+    if (due->missed > 0)
+        report_passed(engine, due);
+    report_slot_not_run(&engine->ports.journal, paused ? "backup_skipped" : "backup_missed",
+                        due->schedule, due->slot.at, paused ? "paused" : "changed");
+    count_slots(engine, due, (uint64_t)due->missed + 1);
+}
+
 static bool handle(struct engine *engine, const struct plan_due *due)
 {
     const struct journal *journal = &engine->ports.journal;

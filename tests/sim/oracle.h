@@ -165,7 +165,21 @@ struct places {
     size_t count;
 };
 
+/* A rule that a reload gave up while the clock was not believed. */
+struct left_rule {
+    bool any;
+    int generation;
+    struct rule rule;
+    struct wall recorded_first; /* as below */
+    struct wall recorded_last;
+    struct wall told; /* the last slot that was opened or has a line */
+    bool told_any;    /* since then */
+    struct mono at;
+    struct wall until; /* what has come by then is owed; known when the clock is believed */
+};
+
 struct watched_schedule {
+    struct left_rule left;
     bool active;
     bool closed; /* the slot that comes next in set_horizon() has a line of its own */
     struct rule rule;

@@ -18,6 +18,8 @@ static struct wall newest(const struct oracle *oracle)
         const struct watched_schedule *s = &oracle->schedules[i];
         if (s->active && !s->unsettled && s->horizon.us > at.us)
             at = s->horizon;
+        if (s->left.any && s->left.told.us > at.us)
+            at = s->left.told;
     }
     return at;
 }
@@ -30,6 +32,7 @@ static bool is_wrong(const struct oracle *oracle, struct wall now)
 static void settle(struct oracle *oracle, struct wall now)
 {
     oracle->settling = true;
+    oracle_owe_left(oracle, clock_sample(oracle->clock));
     for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
         struct watched_schedule *s = &oracle->schedules[i];
         if (!s->active || !s->unsettled)
@@ -50,6 +53,8 @@ void oracle_judge_clock(struct oracle *oracle)
 {
     struct now now = clock_sample(oracle->clock);
     int64_t jump = 0;
+    if (!oracle->held)
+        oracle_check_left(oracle);
     if (oracle->has_judged)
         jump = wall_diff_us(now.wall, oracle->judged.wall)
                - mono_diff_ns(now.mono, oracle->judged.mono) / NS_PER_US;
@@ -94,6 +99,10 @@ static void trusted(struct oracle *oracle)
     struct wall now = clock_sample(oracle->clock).wall;
     if (!is_steady(oracle, now))
         oracle_break(oracle, RULE_POLICY, "a wrong clock is believed too early");
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
+        struct left_rule *left = &oracle->schedules[i].left;
+        left->any = left->any && wall_diff_us(left->told, now) <= BEHIND_US;
+    }
     oracle->held = is_wrong(oracle, now);
     if (oracle->held)
         oracle_break(oracle, RULE_LIVE, "a clock is believed and still behind");

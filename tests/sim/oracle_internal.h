@@ -76,6 +76,11 @@ bool oracle_is_raise(const struct oracle *oracle, int schedule, struct wall slot
 /* A line for a whole slot that a start owes; false: none is owed. */
 bool oracle_told_whole(struct oracle *oracle, int schedule, struct wall slot, bool skipped);
 
+/* oracle_slots.c: the clock is believed again: so much is owed of rules that were given up. */
+void oracle_owe_left(struct oracle *oracle, struct now now);
+/* That has been told. */
+void oracle_check_left(struct oracle *oracle);
+
 /* oracle_slots.c: every slot that came has been taken up. */
 void oracle_check_slots(struct oracle *oracle);
 

@@ -109,6 +109,8 @@ void oracle_after_turn(struct oracle *oracle)
     check_spinning(oracle);
     oracle_check_clock(oracle);
     oracle_check_silence(oracle);
+    if (!oracle->held)
+        oracle_check_left(oracle);
     if (oracle->broken == RULE_NONE)
         oracle_check_slots(oracle);
 }

@@ -13,7 +13,8 @@
 
 #include <string.h>
 
-#define AHEAD_US (3605 * US_PER_SECOND) /* a horizon that went back stays there */
+#define AHEAD_US (3605 * US_PER_SECOND)        /* a horizon that went back stays there */
+#define GONE_WITHIN_US (86400 * US_PER_SECOND) /* what no file says a complete_within for has */
 
 void oracle_forget_kept(struct record *record)
 {
@@ -156,6 +157,8 @@ static void owe_doubt(struct oracle *oracle, struct record *r)
         r = open_again(oracle, r->schedule, r->instance, r->slot, r->kind);
     else
         oracle_list(oracle, &oracle->open, r);
+    if (!plan->present && r->complete_most_us < GONE_WITHIN_US)
+        r->complete_most_us = GONE_WITHIN_US;
     r->was_sent = r->resumed = true;
     r->must_be_doubted = true;
     r->forsaken = !is_there;

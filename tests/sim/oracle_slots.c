@@ -31,6 +31,66 @@ struct wall oracle_next_slot(const struct watched_schedule *s, struct wall after
     return is_recorded ? rule_next(&s->rule, s->recorded_last) : next;
 }
 
+/* ---- rules that are given up ---- */
+
+static bool gives_up(const struct watched_schedule *s, const struct plan_of_schedule *plan)
+{
+    return !plan->present || !same_rule(&s->rule, &plan->rule);
+}
+
+/* The engine reloads, and the new file does not go on with it. */
+static bool is_left(const struct oracle *oracle, int schedule)
+{
+    const struct watched_schedule *s = &oracle->schedules[schedule];
+    const struct generation *g = &oracle->world->generations[oracle->next_generation];
+    return oracle->pending_switch && s->active && !oracle->held
+           && gives_up(s, &g->schedules[schedule]);
+}
+
+static void leave_rule(const struct oracle *oracle, struct watched_schedule *s, int generation)
+{
+    if (!oracle->held || !s->active || s->unsettled)
+        return;
+    s->left = (struct left_rule){
+        .any = true,
+        .generation = generation,
+        .rule = s->rule,
+        .recorded_first = s->recorded_first,
+        .recorded_last = s->recorded_last,
+        .told = s->horizon,
+        .at = clock_sample(oracle->clock).mono,
+    };
+}
+
+static struct wall next_left(const struct left_rule *left)
+{
+    const struct watched_schedule s = {
+        .rule = left->rule,
+        .recorded_first = left->recorded_first,
+        .recorded_last = left->recorded_last,
+    };
+    return oracle_next_slot(&s, left->told);
+}
+
+void oracle_owe_left(struct oracle *oracle, struct now now)
+{
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
+        struct left_rule *left = &oracle->schedules[i].left;
+        left->until = wall_add_us(now.wall, -(mono_diff_ns(now.mono, left->at) / NS_PER_US));
+    }
+}
+
+void oracle_check_left(struct oracle *oracle)
+{
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
+        struct left_rule *left = &oracle->schedules[i].left;
+        if (left->any && next_left(left).us <= left->until.us)
+            oracle_break(oracle, RULE_ACCOUNT, "%s: the slot %lld came by a rule of before, unsaid",
+                         world_schedule_name(i), (long long)next_left(left).us);
+        left->any = false;
+    }
+}
+
 /* Slots that the horizon must have passed by now, but has not. */
 static void check_covered(struct oracle *oracle, int schedule)
 {
@@ -61,12 +121,14 @@ static void start_clock(struct oracle *oracle)
     for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
         struct watched_schedule *s = &oracle->schedules[i];
         s->unsettled = false;
+        s->left.any = false;
         s->horizon = s->kept_horizon;
     }
 }
 
 void oracle_configured(struct oracle *oracle, int generation, bool starts)
 {
+    int before = oracle->generation;
     oracle->generation = oracle->next_generation = generation;
     oracle->unjudged_until = oracle->clock->now + NS_PER_SECOND + 100 * MS;
     oracle->reloading = true;
@@ -81,7 +143,9 @@ void oracle_configured(struct oracle *oracle, int generation, bool starts)
         const struct plan_of_schedule *plan = plan_of(oracle, i);
         const struct rule *old = s->active && !starts ? &s->rule : s->kept_rule;
         bool returns = !s->active && !starts; /* by a reload */
-        if (!s->active)                       /* the ledger is asked */
+        if (!starts && gives_up(s, plan))
+            leave_rule(oracle, s, before);
+        if (!s->active) /* the ledger is asked */
             s->horizon = s->kept_horizon;
         bool changed = !s->in_ledger || returns || old == NULL || !same_rule(old, &plan->rule);
         s->active = plan->present;
@@ -110,6 +174,11 @@ void oracle_switch(struct oracle *oracle)
 {
     if (!oracle->pending_switch)
         return;
+    struct wall now = clock_sample(oracle->clock).wall;
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++)
+        if (is_left(oracle, i) && !oracle->draining && oracle->schedules[i].next.us <= now.us)
+            oracle_break(oracle, RULE_ACCOUNT, "%s: the slot %lld came, and another rule took over",
+                         world_schedule_name(i), (long long)oracle->schedules[i].next.us);
     oracle->pending_switch = false;
     oracle_check_slots(oracle);
     oracle_configured(oracle, oracle->next_generation, false);
@@ -159,6 +228,9 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
     bool is_latest = oracle_next_slot(s, slot).us > now.us;
     if (choice == CHOICE_RUN && has_line && !is_latest)
         choice = CHOICE_MISS; /* slots between it and the latest are recorded */
+    bool could_not = is_left(oracle, index) && oracle->clock->now - oracle->refused_at < REFUSED_NS;
+    if (choice == CHOICE_RUN && has_line && could_not)
+        choice = CHOICE_MISS; /* the ledger does not take it, and there is no later */
     if ((choice == CHOICE_RUN) == has_line)
         oracle_break(oracle, RULE_POLICY, "%s: the slot %lld, %lld us late, was %s", name,
                      (long long)slot.us, (long long)wall_diff_us(now, slot),
@@ -181,8 +253,16 @@ const struct rule *oracle_horizon(struct oracle *oracle, const char *name, const
     int index = oracle_schedule_index(name);
     struct watched_schedule *s = &oracle->schedules[index];
     bool is_settled = s->just_settled;
+    bool has_line = s->told_any && s->told_last.us == slot.us;
+    if (s->left.any && s->left.told_any && s->left.told.us == slot.us) {
+        s->in_ledger = true;
+        s->kept_horizon = slot;
+        s->kept_rule = &oracle->world->generations[s->left.generation].schedules[index].rule;
+        return s->kept_rule;
+    }
     s->just_settled = false;
-    if (!is_settled && (slot.us == clock_sample(oracle->clock).wall.us || slot.us == s->horizon.us))
+    if (!is_settled && !has_line
+        && (slot.us == clock_sample(oracle->clock).wall.us || slot.us == s->horizon.us))
         oracle_switch(oracle); /* where a schedule begins by another rule */
     check_horizon(oracle, index, slot);
     s->in_ledger = true;
@@ -229,6 +309,31 @@ static void check_paused(struct oracle *oracle, int schedule, struct wall slot, 
                      skipped ? "skipped" : "missed");
 }
 
+/* The same of a rule that was given up while the clock was not believed. */
+static bool told_left(struct oracle *oracle, const struct event *event, const char *name)
+{
+    struct left_rule *left = &oracle->schedules[oracle_schedule_index(name)].left;
+    const struct field *slot = field_of(event, "slot");
+    const struct field *before = field_of(event, "before");
+    const struct field *slots = field_of(event, "slots");
+    if (!left->any || oracle->held || slot == NULL || next_left(left).us != slot->number)
+        return false;
+    struct wall from = left->told;
+    left->told_any = true;
+    left->told = (struct wall){slot->number};
+    if (before != NULL) {
+        left->told = wall_add_us((struct wall){before->number}, -1);
+        int64_t count = rule_count(&left->rule, from, left->told);
+        if (slots == NULL || (slots->number != count && slots->number < MANY_SLOTS))
+            oracle_break(oracle, RULE_ACCOUNT, "%s: not %lld slots in one line", name,
+                         (long long)count);
+    }
+    if (left->told.us > left->until.us)
+        oracle_break(oracle, RULE_POLICY, "%s: the slot %lld comes after its rule was given up",
+                     name, (long long)left->told.us);
+    return true;
+}
+
 /* A line for a whole slot, or for a row of them. */
 static void told_slots(struct oracle *oracle, const struct event *event, const char *name,
                        bool skipped)
@@ -239,6 +344,8 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
     const struct field *before = field_of(event, "before");
     const struct field *slots = field_of(event, "slots");
     if (slot != NULL && oracle_told_whole(oracle, index, (struct wall){slot->number}, skipped))
+        return;
+    if (told_left(oracle, event, name))
         return;
     struct wall from = s->told_any ? s->told_last : s->horizon;
     if (slot == NULL || oracle_next_slot(s, from).us != slot->number) {

@@ -4,6 +4,8 @@
 #include "base/bucket.h"
 #include "engine_twin.h"
 
+#include <stdio.h>
+
 #define NOON INT64_C(1793534400) /* 2026-11-01T12:00:00Z */
 #define SECOND US_PER_SECOND
 #define HOST_A "https://redis.tencentcloudapi.com/"
@@ -126,6 +128,139 @@ static void another_rule_begins_anew(void **state)
     twin_finish(&twin);
 }
 
+/* ---- what has come, and is not to be opened ---- */
+
+static int missed(const struct twin *twin, const char *slot_and_reason)
+{
+    char line[128];
+    (void)snprintf(line, sizeof line, "event=backup_missed schedule=nightly slot=2026-11-01T%s",
+                   slot_and_reason);
+    return twin_count_lines(twin, line);
+}
+
+/* Ten seconds before noon; nothing can be recorded from eight seconds before on. */
+static void begin_unrecorded(struct twin *twin)
+{
+    twin_init(twin, NOON - 10);
+    twin_make_durable(twin);
+    twin_start(twin, with("nightly", "1h", first, NULL));
+    twin_run(twin, 2 * SECOND);
+    twin->ledger_refuses = true;
+    twin_run(twin, 2 * 3600 * SECOND + 600 * SECOND);
+    assert_int_equal(twin_count_lines(twin, "event=backup_missed"), 0);
+}
+
+static void what_cannot_be_recorded_is_missed_when_its_rule_goes(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_unrecorded(&twin);
+    twin_reload(&twin, with("nightly", "20m", first, NULL));
+    twin.ledger_refuses = false;
+    assert_int_equal(missed(&twin, "12:00:00Z instances=1 reason=passed"), 1);
+    assert_int_equal(missed(&twin, "13:00:00Z instances=1 reason=passed"), 1);
+    assert_int_equal(missed(&twin, "14:00:00Z instances=1 reason=changed"), 1);
+    assert_int_equal(engine_status(twin.engine).missed, 3);
+    twin_run(&twin, 900 * SECOND); /* 14:20 by the new one */
+    assert_int_equal(twin.sent_count, 1);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 3);
+    twin_finish(&twin);
+}
+
+static void what_cannot_be_recorded_is_missed_when_its_schedule_goes(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_unrecorded(&twin);
+    twin_reload(&twin, with("weekly", "5h", first, NULL));
+    twin.ledger_refuses = false;
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed schedule=nightly"), 3);
+    assert_int_equal(missed(&twin, "14:00:00Z instances=1 reason=changed"), 1);
+    twin_reload(&twin, with("nightly", "1h", first, NULL)); /* back: it begins anew */
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin.sent_count, 0);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 3);
+    twin_finish(&twin);
+}
+
+static void what_cannot_be_recorded_runs_by_the_same_rule(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_unrecorded(&twin);
+    twin_reload(&twin, with("nightly", "1h", both, NULL));
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 0);
+    twin.ledger_refuses = false;
+    twin_run(&twin, 2 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "reason=passed"), 2);
+    assert_int_equal(twin.sent_count, 2); /* 14:00 is caught up */
+    twin_finish(&twin);
+}
+
+static void set_clock(struct twin *twin, int64_t by_us)
+{
+    twin->now.wall = wall_add_us(twin->now.wall, by_us);
+    twin_step(twin);
+}
+
+/* The clock is a day behind from 12:00:10 till 14:40:10; another file comes at 14:10:10. */
+static void held_reload(struct twin *twin, struct config *config, struct config *once_more)
+{
+    twin_init(twin, NOON - 10);
+    twin_make_durable(twin);
+    twin_start(twin, with("nightly", "1h", first, NULL));
+    twin_run(twin, 20 * SECOND);
+    twin_accept(twin, 0);
+    set_clock(twin, -86400 * SECOND);
+    assert_true(engine_status(twin->engine).clock_held);
+    twin_run(twin, 7800 * SECOND);
+    twin_reload(twin, config);
+    twin_run(twin, 900 * SECOND);
+    if (once_more != NULL)
+        twin_reload(twin, once_more);
+    twin_run(twin, 900 * SECOND);
+    assert_true(engine_status(twin->engine).clock_held);
+    assert_int_equal(twin_count_lines(twin, "event=backup_missed"), 0);
+    set_clock(twin, 86400 * SECOND);
+    assert_false(engine_status(twin->engine).clock_held);
+    assert_int_equal(missed(twin, "13:00:00Z instances=1 reason=passed"), 1);
+    assert_int_equal(missed(twin, "14:00:00Z instances=1 reason=changed"), 1);
+    assert_int_equal(twin_count_lines(twin, "event=backup_missed"), 2);
+    assert_int_equal(twin->sent_count, 1);
+}
+
+/* Another schedule holds the clock, whatever becomes of the first. */
+static struct config *beside(const char *every)
+{
+    struct config *config = twin_config();
+    if (every != NULL)
+        twin_add(config, twin_every(config, "nightly", every), "crs-a", NULL);
+    twin_add(config, twin_every(config, "daily", "24h"), "crs-b", NULL);
+    return config;
+}
+
+static void a_wrong_clock_hides_nothing_of_a_rule_that_goes(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    held_reload(&twin, beside("20m"), NULL);
+    twin_run(&twin, 1190 * SECOND); /* 15:00 */
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 2);
+    twin_finish(&twin);
+}
+
+static void a_wrong_clock_hides_nothing_of_a_schedule_that_goes(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    held_reload(&twin, beside(NULL), beside("1h")); /* and comes back */
+    twin_run(&twin, 1190 * SECOND);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 2);
+    twin_finish(&twin);
+}
+
 static void a_host_that_comes_back_has_not_forgotten(void **state)
 {
     (void)state;
@@ -205,6 +340,11 @@ int main(void)
         cmocka_unit_test(a_reload_takes_up_what_has_passed),
         cmocka_unit_test(a_resumed_schedule_does_not_catch_up),
         cmocka_unit_test(another_rule_begins_anew),
+        cmocka_unit_test(what_cannot_be_recorded_is_missed_when_its_rule_goes),
+        cmocka_unit_test(what_cannot_be_recorded_is_missed_when_its_schedule_goes),
+        cmocka_unit_test(what_cannot_be_recorded_runs_by_the_same_rule),
+        cmocka_unit_test(a_wrong_clock_hides_nothing_of_a_rule_that_goes),
+        cmocka_unit_test(a_wrong_clock_hides_nothing_of_a_schedule_that_goes),
         cmocka_unit_test(a_host_that_comes_back_has_not_forgotten),
         cmocka_unit_test(a_drain_waits_for_what_is_out),
         cmocka_unit_test(unknown_tickets_are_ignored),
