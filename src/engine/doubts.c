@@ -4,7 +4,8 @@
  * Happy path: a look a second after the loss, more at growing distances; the run ends as submitted
  * with the task that was found, or waits for its next attempt when nothing was there after the
  * settling time. Failure paths: an answer that does not come is asked for again; without any
- * certainty the schedule's on_unknown decides.
+ * certainty the schedule's on_unknown decides: it is sent again, or looked for, ever more rarely,
+ * until it is too late to send it.
  */
 #include "engine/engine_internal.h"
 
@@ -103,6 +104,20 @@ static void send_again(struct engine *engine, struct run *run)
     engine_wait(engine, run, 0);
 }
 
+/* Nothing was found out for long. While it is not too late the cloud may yet tell. */
+static void give_up(struct engine *engine, struct run *run)
+{
+    struct doubt *doubt = run->doubt;
+    int64_t left_us = wall_diff_us(run->deadline, engine->now.wall);
+    /* One that may not be sent again would end as if nothing could have landed. */
+    if (left_us <= 0)
+        engine_end_unknown(engine, run);
+    else if (run->schedule->on_unknown == ON_UNKNOWN_RESEND && run->dropped == NULL)
+        send_again(engine, run);
+    else
+        look(engine, doubt, lookup_later_us(doubt, left_us, engine->now.mono));
+}
+
 static void conclude(struct engine *engine, struct run *run, enum lookup_result result,
                      int64_t task_id)
 {
@@ -118,12 +133,7 @@ static void conclude(struct engine *engine, struct run *run, enum lookup_result 
         send_again(engine, run);
         break;
     case LOOKUP_NOT_KNOWN:
-        /* One that may not be sent again would end as if nothing could have landed. */
-        if (run->schedule->on_unknown == ON_UNKNOWN_RESEND && run->dropped == NULL
-            && wall_before(engine->now.wall, run->deadline))
-            send_again(engine, run);
-        else
-            engine_end_unknown(engine, run);
+        give_up(engine, run);
         break;
     }
 }

@@ -186,6 +186,15 @@ enum lookup_result lookup_judge(struct doubt *doubt, int64_t settle_us, struct m
     return LOOKUP_AGAIN;
 }
 
+int64_t lookup_later_us(const struct doubt *doubt, int64_t left_us, struct mono now)
+{
+    int64_t delay = mono_diff_ns(now, doubt->lost_at) / NS_PER_US / 4;
+    delay = delay < DELAY_MOST_US ? DELAY_MOST_US : delay;
+    delay = delay > LOOKUP_LATER_US ? LOOKUP_LATER_US : delay;
+    delay = delay > left_us ? left_us : delay;
+    return delay < DELAY_FIRST_US ? DELAY_FIRST_US : delay;
+}
+
 int64_t lookup_delay_us(const struct doubt *doubt, int64_t settle_us, struct mono now)
 {
     int64_t delay = DELAY_FIRST_US;

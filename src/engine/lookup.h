@@ -8,7 +8,8 @@
  *   LANDED      a backup carries the run's tag: its task is adopted
  *   NOT_THERE   two looks at least showed neither the tag nor a manual task that no backup
  *               explains, the last of them begun settle_us after the answer was lost
- *   NOT_KNOWN   nothing else was found out for LOOKUP_PATIENCE times as long
+ *   NOT_KNOWN   nothing else was found out for LOOKUP_PATIENCE times as long: with on_unknown hold
+ *               it is looked for until the run's start_within is over
  *   AGAIN       another look follows, at growing distances
  *
  * Who carries the tag is decided by the tag alone; stamps only say which task made that backup, and
@@ -28,8 +29,9 @@
 
 #define LOOKUP_PATIENCE 10
 #define LOOKUP_LOOKS_MIN 2
-#define LOOKUP_TASKS_MAX 100   /* manual tasks since the send that are kept */
-#define LOOKUP_BACKUPS_MAX 200 /* backups about that time that are kept */
+#define LOOKUP_LATER_US (600 * US_PER_SECOND) /* between looks after that, at the most */
+#define LOOKUP_TASKS_MAX 100                  /* manual tasks since the send that are kept */
+#define LOOKUP_BACKUPS_MAX 200                /* backups about that time that are kept */
 #define LOOKUP_PAGES_MAX 40
 #define LOOKUP_MARGIN_S \
     60 /* a task or backup may have begun so long before the send, by the stamps */
@@ -89,6 +91,12 @@ bool lookup_take_backups(struct doubt *doubt, const struct backup_page *page);
  */
 enum lookup_result lookup_judge(struct doubt *doubt, int64_t settle_us, struct mono now,
                                 int64_t *ret_task_id);
+
+/*
+ * The delay before another look when nothing was found out for LOOKUP_PATIENCE times the settling
+ * time: a quarter of what was waited, and no longer than till the run's time is over.
+ */
+int64_t lookup_later_us(const struct doubt *doubt, int64_t left_us, struct mono now);
 
 /* The delay before the next look. */
 int64_t lookup_delay_us(const struct doubt *doubt, int64_t settle_us, struct mono now);

@@ -114,9 +114,32 @@ static void a_task_that_nothing_explains(enum on_unknown on_unknown, int want_se
     assert_int_equal(twin.sent_count, 1);
     answer_looks(&twin, ONE_TASK, NO_BACKUPS, 200 * SECOND);
     assert_int_equal(twin.sent_count, want_sent);
+    assert_int_equal(twin.ended[LEDGER_UNKNOWN], 0);
+    if (on_unknown == ON_UNKNOWN_HOLD) /* till start_within is over */
+        answer_looks(&twin, ONE_TASK, NO_BACKUPS, 1120 * SECOND);
+    assert_int_equal(twin.sent_count, want_sent);
     assert_int_equal(twin_count_lines(&twin, "event=backup_failed"), 2 - want_sent);
     assert_int_equal(twin_count_lines(&twin, "reason=unknown"), 2 - want_sent);
     assert_int_equal(twin.ended[LEDGER_UNKNOWN], 2 - want_sent);
+    twin_finish(&twin);
+}
+
+/* Two looks too early, an outage of ten settling times, and an hour of start_within. */
+static void an_outage_makes_nothing_unknown(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "12h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    twin_lose(&twin, 0, EXCHANGE_LOST);
+    answer_looks(&twin, NO_TASKS, NO_BACKUPS, 8 * SECOND);
+    answer_looks(&twin, NO_ANSWER, NO_ANSWER, 650 * SECOND);
+    assert_int_equal(engine_status(twin.engine).doubtful, 1);
+    int asked = twin.asked_count;
+    answer_looks(&twin, NO_ANSWER, NO_ANSWER, 400 * SECOND);
+    assert_in_range(twin.asked_count - asked, 1, 4); /* ever more rarely */
+    answer_looks(&twin, NO_TASKS, NO_BACKUPS, 400 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    assert_int_equal(twin.ended[LEDGER_UNKNOWN], 0);
     twin_finish(&twin);
 }
 
@@ -644,6 +667,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_there_is_sent_again_after_the_settling_time),
         cmocka_unit_test(a_backup_with_the_tag_is_adopted),
+        cmocka_unit_test(an_outage_makes_nothing_unknown),
         cmocka_unit_test(what_cannot_be_told_is_held_or_sent),
         cmocka_unit_test(what_cannot_be_told_in_time_is_unknown),
         cmocka_unit_test(runs_of_one_second_have_tags_of_their_own),
