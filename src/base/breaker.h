@@ -27,6 +27,12 @@ struct breaker {
     struct mono until;
 };
 
+/* Probes alone may be sent. */
+static inline bool breaker_is_open(const struct breaker *breaker)
+{
+    return breaker->opened > 0;
+}
+
 /* Whether a request may be sent now. */
 bool breaker_allows(const struct breaker *breaker, struct mono now);
 

@@ -212,6 +212,7 @@ static void release(struct engine *engine, struct lane *lane, struct run *run)
     run->started_at = engine->now.wall;
     run->stayed = false;
     run->probe = breaker_send(&lane->breaker);
+    lane->turned_away = false;
     engine->in_flight++;
     lane->in_flight++;
     lane->used = true;
@@ -290,6 +291,7 @@ void engine_dispatch(struct engine *engine)
         struct lane *lane = engine->lanes[(engine->lane_turn + i) % engine->lane_count];
         wake_waiting(engine, lane);
         begin_runs(engine, lane);
+        engine_send_probe(engine, lane);
         send_runs(engine, lane);
     }
     engine_send_inquiries(engine);

@@ -246,6 +246,8 @@ void engine_ask(struct engine *engine, struct inquiry *inquiry, enum inquiry_act
 void engine_stop_asking(struct inquiry *inquiry);
 bool engine_has_ask_place(const struct engine *engine);
 void engine_send_inquiries(struct engine *engine);
+/* The probe of the lane's dead endpoint, where it is due and there is anything to ask. */
+void engine_send_probe(struct engine *engine, struct lane *lane);
 void engine_wake_for_inquiries(const struct engine *engine, const struct lane *lane,
                                struct mono now, struct wake *wake);
 void engine_file_flight_left(struct engine *engine, uint64_t ticket, struct mono at);

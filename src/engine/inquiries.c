@@ -1,9 +1,11 @@
 /*
  * Inquiries: what waits to be asked is asked as tokens allow; what came back goes to its owner.
  *
- * Backups go first: inquiries take at most a quarter of the places in flight (one at least).
- * Failure paths: no keys, no memory -> the lanes rest for a second; a transport that refuses counts
- * as an answer that never came, and the owner asks again later.
+ * Backups go first: inquiries take at most a quarter of the places in flight (one at least). But
+ * while an endpoint is dead its probes are questions, due or not, where there are any: another
+ * backup would only be another one that nobody knows about. Failure paths: no keys, no memory ->
+ * the lanes rest for a second; a transport that refuses counts as an answer that never came, and
+ * the owner asks again later.
  */
 #include "engine/engine_internal.h"
 
@@ -85,6 +87,14 @@ static void build_body(const struct engine *engine, struct inquiry *inquiry, str
     *ret_region = doubt->run->instance->region;
 }
 
+static void start_look(const struct engine *engine, struct inquiry *inquiry, struct flight *flight)
+{
+    struct doubt *doubt = HEAP_OWNER(inquiry, struct doubt, ask);
+    (void)memcpy(flight->tag, doubt->tag, sizeof flight->tag);
+    if (inquiry->action == INQUIRY_TASKS && doubt->offset == 0)
+        doubt->began_at = engine->now.mono;
+}
+
 static bool send_flight(struct engine *engine, struct inquiry *inquiry)
 {
     struct lane *lane = inquiry->lane;
@@ -112,12 +122,13 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
                   mono_diff_ns(engine->now.mono, (struct mono){inquiry->node.key}));
     heap_remove(&lane->asks[inquiry->action].due, &inquiry->node);
     if (!inquiry->of_watch)
-        (void)memcpy(flight->tag, HEAP_OWNER(inquiry, struct doubt, ask)->tag, sizeof flight->tag);
+        start_look(engine, inquiry, flight);
     flight->asked_at = engine->now.wall;
     flight->sent_at = engine->now.mono;
     flight->keys = keys->generation;
     flight->owes_token = true;
     flight->probe = breaker_send(&lane->breaker);
+    lane->turned_away = false;
     request.ticket = flight->ticket;
     lane->used = true;
     lane->used_at = engine->now.mono;
@@ -141,6 +152,29 @@ static void send_asks(struct engine *engine, struct lane *lane, struct ask *ask)
             return;
         if (!send_flight(engine, HEAP_OWNER(top, struct inquiry, node)))
             return;
+    }
+}
+
+/* A dead endpoint gets probes alone. Where one of them was a question that a gateway turned away,
+ * the next is whatever is due: backups may get through where questions do not. */
+static bool probes_by_question(const struct lane *lane)
+{
+    return breaker_is_open(&lane->breaker) && !lane->turned_away;
+}
+
+void engine_send_probe(struct engine *engine, struct lane *lane)
+{
+    if (!probes_by_question(lane) || mono_before(engine->now.mono, engine->send_from)
+        || !breaker_allows(&lane->breaker, engine->now.mono)
+        || engine->in_flight + engine->flights.busy >= (uint32_t)engine->config->max_in_flight)
+        return;
+    for (int action = INQUIRY_ACTIONS; action-- > 0;) { /* looks before watches */
+        struct ask *ask = &lane->asks[action];
+        struct heap_node *top = heap_top(&ask->due);
+        if (top != NULL && bucket_take(&ask->bucket, engine->now.mono)) {
+            (void)send_flight(engine, HEAP_OWNER(top, struct inquiry, node));
+            return;
+        }
     }
 }
 
@@ -169,7 +203,7 @@ void engine_wake_for_inquiries(const struct engine *engine, const struct lane *l
         at = mono_before(at, allowed) ? allowed : at;
         at = mono_before(at, engine->send_from) ? engine->send_from : at;
         struct mono due = {top->key};
-        at = mono_before(at, due) ? due : at;
+        at = mono_before(at, due) && !probes_by_question(lane) ? due : at;
         wake->mono = mono_earlier(wake->mono, at);
     }
 }
@@ -240,6 +274,8 @@ static void take_flight(struct engine *engine, struct flight *flight)
     engine_learn(engine, lane, bucket, inquiry_name(flight->action), &flight->verdict, answered,
                  flight->probe);
     engine_judge_keys(engine, flight->keys, &flight->verdict, NULL);
+    if (flight->probe)
+        lane->turned_away = answered && breaker_is_open(&lane->breaker);
     struct inquiry *inquiry = flight->inquiry;
     lane->flights--;
     flight_give(&engine->flights, flight); /* what it holds stays till the next one is taken */

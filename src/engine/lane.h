@@ -56,6 +56,7 @@ struct lane {
     struct heap waiting;
     struct ask asks[INQUIRY_ACTIONS];
     struct breaker breaker;
+    bool turned_away;      /* the last probe was a question, and a gateway answered it */
     struct hindrance down; /* the breaker is open */
     uint32_t watches;      /* that ask here */
     uint32_t flights;      /* questions that are out, also those of nobody any more */

@@ -57,7 +57,7 @@ struct doubt {
     struct mono sent_at; /* 0: in an earlier life */
     int64_t sent_s;      /* by the cloud's clock, as early as it may have been: it only falls */
     struct mono lost_at;
-    struct mono began_at; /* of the present look */
+    struct mono began_at; /* of the present look: when its first question was sent */
     int looks;            /* that were judged */
     int empty;            /* of those, showed nothing */
     int tagged;           /* of those, showed the tag without its task */

@@ -662,6 +662,89 @@ static void a_dead_host_gets_probes(void **state)
     twin_finish(&twin);
 }
 
+/* What was sent `us` ago or longer is lost, or turned away where it asks. */
+static void lose_old(struct twin *twin, int64_t us, bool gateway)
+{
+    const struct exchange lost = {.kind = EXCHANGE_LOST, .error = "silent", .date_second = -1};
+    const struct exchange refused = {
+        .kind = EXCHANGE_ANSWERED, .http_status = 502, .body = "", .date_second = -1};
+    for (int i = 0; i < twin->sent_count; i++)
+        if (!twin->sent[i].answered && wall_diff_us(twin->now.wall, twin->sent[i].at.wall) >= us) {
+            if (gateway)
+                twin_accept(twin, i);
+            else
+                twin_lose(twin, i, EXCHANGE_LOST);
+        }
+    int oldest = twin->asked_count > TWIN_SENT_MAX ? twin->asked_count - TWIN_SENT_MAX : 0;
+    for (int i = oldest; i < twin->asked_count; i++) {
+        struct twin_sent *asked = &twin->asked[i % TWIN_SENT_MAX];
+        if (asked->answered || wall_diff_us(twin->now.wall, asked->at.wall) < us)
+            continue;
+        asked->answered = true;
+        engine_file_outcome(twin->engine, asked->ticket, gateway ? &refused : &lost,
+                            twin->now.mono);
+        twin_step(twin);
+    }
+}
+
+static void start_many(struct twin *twin)
+{
+    static char ids[60][16];
+    twin_init(twin, NOON - 10);
+    twin->keeps_questions = true;
+    twin_make_durable(twin);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "12h");
+    config->max_in_flight = 12;
+    for (int i = 0; i < 60; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "crs-i%03d", i);
+        twin_add(config, schedule, ids[i], NULL);
+    }
+    twin_start(twin, config);
+    twin_run(twin, 10 * SECOND);
+}
+
+/* It takes connections and never answers: no more runs become doubtful by finding that out. */
+static void a_silent_host_is_asked(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    start_many(&twin);
+    while (twin_count_lines(&twin, "event=endpoint_down") == 0) {
+        twin_run(&twin, SECOND);
+        lose_old(&twin, 30 * SECOND, false);
+    }
+    int sent = twin.sent_count;
+    int asked = twin.asked_count;
+    assert_in_range(sent, 8, 24);
+    for (int i = 0; i < 1800; i++) {
+        twin_run(&twin, SECOND);
+        lose_old(&twin, 30 * SECOND, false);
+    }
+    assert_int_equal(twin.sent_count, sent);
+    assert_in_range(twin.asked_count - asked, 20, 80); /* one at a time */
+    assert_int_equal(engine_status(twin.engine).doubtful, sent);
+    twin_finish(&twin);
+}
+
+/* A gateway turns questions away, and would let backups through. */
+static void a_gateway_that_takes_backups_gets_them(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    start_many(&twin);
+    while (twin_count_lines(&twin, "event=endpoint_down") == 0) {
+        twin_run(&twin, SECOND);
+        lose_old(&twin, 30 * SECOND, false);
+    }
+    for (int i = 0; i < 1200; i++) {
+        twin_run(&twin, SECOND);
+        lose_old(&twin, 2 * SECOND, true);
+    }
+    assert_int_equal(twin.sent_count, 60);
+    twin_finish(&twin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -685,6 +768,8 @@ int main(void)
         cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
         cmocka_unit_test(an_earlier_backup_is_in_the_way),
         cmocka_unit_test(a_dead_host_gets_probes),
+        cmocka_unit_test(a_silent_host_is_asked),
+        cmocka_unit_test(a_gateway_that_takes_backups_gets_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
