@@ -49,12 +49,12 @@ int engine_watch(struct engine *engine, struct lane *lane, const struct submissi
     watch->failures = what->failures;
     watch->kind = what->kind;
     watch->submitted_at = what->at;
+    watch->overdue_at = wall_add_us(what->at, what->complete_within_us);
     if (ongoing_add(&engine->ongoings, &watch->ongoing) < 0) {
         free(watch);
         return -ENOMEM;
     }
-    int r = heap_push(&engine->stale, &watch->stale,
-                      wall_add_us(what->at, what->complete_within_us).us);
+    int r = heap_push(&engine->stale, &watch->stale, watch->overdue_at.us);
     assert(r == 0); /* reserved above */
     lane->watches++;
     engine_ask(engine, &watch->ask, INQUIRY_TASK, delay_us);
@@ -120,7 +120,7 @@ static int64_t age_us(const struct engine *engine, const struct watch *watch)
 
 static void ask_again(struct engine *engine, struct watch *watch)
 {
-    int64_t delay = age_us(engine, watch) / 3;
+    int64_t delay = watch->graced ? 0 : age_us(engine, watch) / 3;
     delay = delay < WATCH_FIRST_US ? WATCH_FIRST_US : delay;
     engine_ask(engine, &watch->ask, INQUIRY_TASK, delay > WATCH_MOST_US ? WATCH_MOST_US : delay);
 }
@@ -192,10 +192,37 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
     return true;
 }
 
+static void give_up(struct engine *engine, struct watch *watch)
+{
+    struct submission what = of_watch(watch);
+    report_task_failed(&engine->ports.journal, &what, "stuck",
+                       "not known to have ended within complete_within");
+    engine_count(engine, what.schedule, COUNTERS_FAILED, 1);
+    engine_tell_finished(engine, &what, LEDGER_STUCK, "stuck", "");
+    destroy(engine, watch);
+}
+
+static void set_end(struct engine *engine, struct watch *watch, int64_t from_now_us)
+{
+    heap_remove(&engine->stale, &watch->stale);
+    int r = heap_push(&engine->stale, &watch->stale, wall_add_us(engine->now.wall, from_now_us).us);
+    assert(r == 0); /* its place is free */
+}
+
+/* The question reached the cloud, or may have. */
+static bool was_asked(const struct verdict *verdict)
+{
+    return verdict->class != VERDICT_NOT_SENT && verdict->class != VERDICT_THROTTLED;
+}
+
 void engine_watch_answered(struct engine *engine, struct watch *watch, const struct flight *flight)
 {
     engine_note_watch(watch, &flight->verdict);
     if (flight->verdict.class != VERDICT_ACCEPTED) {
+        if (watch->graced && !watch->in_vain && was_asked(&flight->verdict)) {
+            watch->in_vain = true;
+            set_end(engine, watch, WATCH_GRACE_US);
+        }
         if (flight->verdict.class == VERDICT_FINAL && !watch->told && !engine->refusal.held) {
             struct submission what = of_watch(watch);
             report_cannot_watch(&engine->ports.journal, &what, &flight->verdict);
@@ -205,7 +232,13 @@ void engine_watch_answered(struct engine *engine, struct watch *watch, const str
         return;
     }
     const struct task_info task = flight->page.task;
-    if (task.state == TASK_RUNNING) {
+    bool overdue = watch->graced && !wall_before(engine->now.wall, watch->overdue_at);
+    if (task.state == TASK_RUNNING && overdue) {
+        give_up(engine, watch);
+    } else if (task.state == TASK_RUNNING) {
+        if (watch->graced) /* the clock was ahead for a while */
+            set_end(engine, watch, wall_diff_us(watch->overdue_at, engine->now.wall));
+        watch->graced = watch->in_vain = false;
         watch->running_at = flight->asked_at;
         ask_again(engine, watch);
     } else if (task.state != TASK_FAILED || !try_again(engine, watch, &task)) {
@@ -229,10 +262,7 @@ static bool give_grace(struct engine *engine, struct watch *watch)
         || wall_diff_us(engine->now.wall, watch->running_at) <= WATCH_MOST_US + WATCH_GRACE_US)
         return false;
     watch->graced = true;
-    heap_remove(&engine->stale, &watch->stale);
-    int r =
-        heap_push(&engine->stale, &watch->stale, wall_add_us(engine->now.wall, WATCH_GRACE_US).us);
-    assert(r == 0); /* its place is free */
+    set_end(engine, watch, WATCH_GRACE_MOST_US);
     ask_now(engine, watch);
     return true;
 }
@@ -243,14 +273,8 @@ void engine_expire_watches(struct engine *engine)
         if (top->key > engine->now.wall.us)
             return;
         struct watch *watch = HEAP_OWNER(top, struct watch, stale);
-        if (give_grace(engine, watch))
-            continue;
-        struct submission what = of_watch(watch);
-        report_task_failed(&engine->ports.journal, &what, "stuck",
-                           "not known to have ended within complete_within");
-        engine_count(engine, what.schedule, COUNTERS_FAILED, 1);
-        engine_tell_finished(engine, &what, LEDGER_STUCK, "stuck", "");
-        destroy(engine, watch);
+        if (!give_grace(engine, watch))
+            give_up(engine, watch);
     }
 }
 

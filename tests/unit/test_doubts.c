@@ -446,6 +446,82 @@ static void a_long_downtime_makes_nothing_stuck_unseen(void **state)
     an_overdue_watch_is_asked_for_once_more("\"Status\":\"running\"", 0);
 }
 
+/* As many as take longer to ask for than any fixed grace, and how they end. */
+static void many_are_overdue(const char *status, bool lost, int want_succeeded, int want_stuck)
+{
+    static struct twin twin;
+    static char ids[100][16];
+    twin_init(&twin, NOON - 10);
+    twin.keeps_questions = true;
+    twin_make_durable(&twin);
+    for (int life = 0; life < 2; life++) {
+        struct config *config = twin_config();
+        struct schedule *schedule = twin_every(config, "nightly", "12h");
+        config->max_in_flight = 32;
+        config->per_second = life == 0 ? 20 : 1; /* 100 of them as 2,000 at 20 a second */
+        schedule->complete_within_us = 4 * 3600 * SECOND;
+        for (int i = 0; i < 100; i++) {
+            (void)snprintf(ids[i], sizeof ids[i], "crs-i%03d", i);
+            twin_add(config, schedule, ids[i], NULL);
+        }
+        twin_start(&twin, config);
+        for (int i = 0; i < 30 && life == 0; i++) {
+            twin_run(&twin, SECOND);
+            for (int j = 0; j < twin.sent_count; j++)
+                if (!twin.sent[j].answered)
+                    twin_accept(&twin, j);
+        }
+        if (life == 0)
+            twin_crash(&twin, 0);
+        twin.now.wall = wall_add_us(twin.now.wall, life == 0 ? 5 * 3600 * SECOND : 0);
+    }
+    for (int i = 0; i < 2000; i++) {
+        twin_run(&twin, SECOND / 10);
+        for (int n; (n = twin_find(&twin, "DescribeTaskInfo")) >= 0;)
+            twin_answer(&twin, n, lost ? NO_ANSWER : status);
+    }
+    assert_int_equal(twin.finished[LEDGER_SUCCEEDED], want_succeeded);
+    assert_int_equal(twin.finished[LEDGER_STUCK], want_stuck);
+    twin_finish(&twin);
+}
+
+/* The clock was set ahead and back before the answer came: its time is not over. */
+static void a_grace_ends_with_its_cause(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    twin_init(&twin, NOON - 10);
+    twin.keeps_questions = true;
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "12h");
+    schedule->complete_within_us = 1200 * SECOND;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_start(&twin, config);
+    twin_run(&twin, 11 * SECOND);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 5 * SECOND);
+    struct wall was = twin.now.wall;
+    twin.now.wall = wall_add_us(was, 1800 * SECOND);
+    twin_step(&twin);
+    twin.now.wall = was;
+    twin_step(&twin);
+    twin_answer(&twin, twin_find(&twin, "DescribeTaskInfo"), "\"Status\":\"running\"");
+    assert_int_equal(engine_status(twin.engine).watched, 1);
+    assert_int_equal(twin.finished[LEDGER_STUCK], 0);
+    twin_run(&twin, 10 * SECOND);
+    twin_answer(&twin, twin_find(&twin, "DescribeTaskInfo"), "\"Status\":\"succeed\"");
+    assert_int_equal(twin.finished[LEDGER_SUCCEEDED], 1);
+    twin_finish(&twin);
+}
+
+static void an_overdue_watch_waits_for_its_turn(void **state)
+{
+    (void)state;
+    many_are_overdue("\"Status\":\"succeed\"", false, 100, 0);
+    many_are_overdue("\"Status\":\"running\"", false, 0, 100);
+    many_are_overdue("", true, 0, 100);
+}
+
 /* A slot that was over, and is open again for a task that failed, has no place for newcomers. */
 static void a_reopened_slot_takes_in_nobody(void **state)
 {
@@ -763,6 +839,8 @@ int main(void)
         cmocka_unit_test(a_restart_knows_how_many_tasks_failed),
         cmocka_unit_test(a_restart_goes_on_watching),
         cmocka_unit_test(a_long_downtime_makes_nothing_stuck_unseen),
+        cmocka_unit_test(an_overdue_watch_waits_for_its_turn),
+        cmocka_unit_test(a_grace_ends_with_its_cause),
         cmocka_unit_test(a_reopened_slot_takes_in_nobody),
         cmocka_unit_test(a_slot_that_is_not_gone_on_with_ends_whole),
         cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
