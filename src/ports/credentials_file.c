@@ -41,9 +41,8 @@ static bool is_open_to_others(const struct stat *status, enum key_file_trust tru
     mode_t closed = S_IRWXG | S_IRWXO;
     bool of_root = trust == KEY_FILE_CLOSED && status->st_uid == 0;
     bool of_systemd = trust == KEY_FILE_SYSTEMD;
-    if ((of_root || of_systemd) && is_group_of_ours(status->st_gid))
-        closed &= ~(mode_t)S_IRGRP;
-    else if (of_systemd && status->st_gid == 0)
+    if ((of_systemd && status->st_gid == 0)
+        || ((of_root || of_systemd) && is_group_of_ours(status->st_gid)))
         closed &= ~(mode_t)S_IRGRP;
     return (status->st_mode & closed) != 0;
 }
