@@ -266,10 +266,14 @@ static bool is_misnamed(int outcome)
 /* Those whose place the file names. */
 static int open_places(struct daemon *daemon, struct errtext *err)
 {
+    struct stat status;
     int r = open_ledger(daemon, err);
     if (r == 0)
         r = console_open(daemon, &daemon->console, err);
     daemon->misnamed = is_misnamed(r);
+    /* Where descriptors are short, SQLite's last try ends so as well, and the directory stands. */
+    if (r == -ENOENT && daemon->ledger == NULL && stat(daemon->config->state_dir, &status) == 0)
+        daemon->misnamed = false;
     return r;
 }
 
