@@ -51,6 +51,7 @@ static const struct bed beds[] = {
     {PLANT_UNKEPT_SLOT, "opens an unrecorded slot", {RULE_ACCOUNT}},
     {PLANT_UNKEPT_ORDER, "takes an unrecorded order", {RULE_ACCOUNT}},
     {PLANT_FORGET_ORPHAN, "an orphan is due in no slot", {RULE_ACCOUNT}},
+    {PLANT_FORGET_RULE, "what came by another rule is lost", {RULE_ACCOUNT}},
     {PLANT_UNSTARTED, "an order leaves unrecorded", {RULE_ORDER}},
     {PLANT_DROP_ORDERED, "a start drops who was ordered", {RULE_LIVE, RULE_ACCOUNT}},
     {PLANT_SAME_TAG, "an order has another's tag", {RULE_IDENTITY}},
@@ -296,6 +297,17 @@ int __wrap_tag_make(struct digest *digest, const char *schedule, const char *ins
     if (planted == PLANT_SAME_TAG)
         slot = wall_from_seconds(wall_seconds(slot));
     return __real_tag_make(digest, schedule, instance, slot, ret);
+}
+
+void __real_plan_leave(struct plan *plan, const struct plan *next, struct wall now,
+                       const struct ledger *ledger, plan_left_fn each, void *context);
+void __wrap_plan_leave(struct plan *plan, const struct plan *next, struct wall now,
+                       const struct ledger *ledger, plan_left_fn each, void *context);
+void __wrap_plan_leave(struct plan *plan, const struct plan *next, struct wall now,
+                       const struct ledger *ledger, plan_left_fn each, void *context)
+{
+    if (planted != PLANT_FORGET_RULE)
+        __real_plan_leave(plan, next, now, ledger, each, context);
 }
 
 void __real_plan_pause(struct plan *plan, uint32_t schedule, struct wall until);

@@ -45,6 +45,7 @@ enum plant {
     PLANT_UNKEPT_SLOT,     /* a slot that the ledger refused is opened all the same */
     PLANT_UNKEPT_ORDER,    /* an order is not told to the ledger */
     PLANT_FORGET_ORPHAN,   /* a slot that has ended stays so when who was in doubt is due again */
+    PLANT_FORGET_RULE,     /* a reload forgets what has come by the rule that it gives up */
     PLANT_UNSTARTED,       /* an order's requests leave before their entries are durable */
     PLANT_DROP_ORDERED,    /* a start forgets who of an order has yet to begin */
     PLANT_SAME_TAG,        /* orders have the tags of their second */
