@@ -1,7 +1,7 @@
 /*
  * why: what an instance is doing now in each of its schedules, and the last decisions about it,
- * each with its reason. Behind a failure stands what a person can do about its code, as explain
- * says.
+ * each with its reason. Behind a failure and a miss stands what a person can do about its code, as
+ * explain says.
  */
 #include "base/reply.h"
 #include "base/text.h"
@@ -130,7 +130,8 @@ static void print_block(const struct why *why, const struct decision *decision)
     (void)snprintf(text, sizeof text, "%s%s%s", decision->code,
                    decision->code[0] != '\0' ? ": " : "", decision->text);
     screen_wrap(&why->screen, 2, 2, text);
-    if (look == LOOK_BAD && decision->code[0] != '\0') {
+    bool missed = strcmp(decision->event, "backup_missed") == 0;
+    if ((look == LOOK_BAD || missed) && decision->code[0] != '\0') {
         struct reply_explanation explanation = reply_explain(decision->code);
         (void)snprintf(text, sizeof text, "to do: %s", explanation.person);
         if (explanation.known)

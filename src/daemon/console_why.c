@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define SCHEDULES_MAX 100 /* of one instance, that are told of */
-#define WORDS_MAX 256
+#define WORDS_MAX 512
 
 struct why_job {
     struct desk_job job; /* first */
@@ -58,6 +58,15 @@ static int read_decisions(struct desk_job *desk_job, struct ledger_history *hist
 
 /* ---- what it is doing ---- */
 
+/* Whether a backup is done is asked in vain. */
+static void add_task_code(struct text *t, const struct member_now *now)
+{
+    bool known = strcmp(now->task_code, "other") != 0;
+    if (now->task_code[0] != '\0')
+        text_addf(t, "; the last question about it came to %s",
+                  known ? now->task_code : "what watch_failed in the log says");
+}
+
 /* Why there is the obstacle, as far as the daemon knows more than its name. */
 static void add_cause(struct text *t, const struct daemon *daemon, const struct member_now *now)
 {
@@ -77,10 +86,7 @@ static void add_cause(struct text *t, const struct daemon *daemon, const struct 
     text_addf(t, ", of slot %s", civil_format_utc(now->earlier_slot, instant));
     if (now->earlier_task != 0)
         text_addf(t, ", task %lld", (long long)now->earlier_task);
-    if (now->earlier_code[0] != '\0')
-        text_addf(t, "; the last question about it came to %s",
-                  strcmp(now->earlier_code, "other") == 0 ? "a refusal, see watch_failed in the log"
-                                                          : now->earlier_code);
+    add_task_code(t, now);
 }
 
 static void say_waiting(struct text *t, const struct daemon *daemon, const struct member_now *now)
@@ -113,8 +119,9 @@ static void say_waiting(struct text *t, const struct daemon *daemon, const struc
                   text_format_duration(now->wait_us / US_PER_SECOND * US_PER_SECOND, wait));
 }
 
-static void say_idle(struct text *t, bool in_file, struct wall until)
+static void say_idle(struct text *t, const struct daemon *daemon, bool in_file, struct wall until)
 {
+    const char *doubt = engine_clock_doubt(daemon->engine);
     char when[CIVIL_TEXT_MAX];
     if (in_file)
         text_add(t, "the schedule is paused in the file");
@@ -122,6 +129,10 @@ static void say_idle(struct text *t, bool in_file, struct wall until)
         text_add(t, "an operator has paused the schedule");
     else if (until.us != LEDGER_NO_PAUSE.us)
         text_addf(t, "an operator has paused the schedule until %s", civil_format_utc(until, when));
+    else if (doubt[0] != '\0')
+        text_addf(t, "no slot is begun until the clock can be believed: %s", doubt);
+    else if (daemon->ledger_text[0] != '\0')
+        text_addf(t, "no slot is begun until the ledger can record: %s", daemon->ledger_text);
     else
         text_add(t, "nothing to do till its next slot");
 }
@@ -131,7 +142,7 @@ static void say(struct text *t, const struct daemon *daemon, bool in_file, struc
 {
     switch (now->state) {
     case MEMBER_IDLE:
-        say_idle(t, in_file, until);
+        say_idle(t, daemon, in_file, until);
         break;
     case MEMBER_WAITING:
         say_waiting(t, daemon, now);
@@ -140,7 +151,11 @@ static void say(struct text *t, const struct daemon *daemon, bool in_file, struc
         text_addf(t, "attempt %d is on its way", now->attempt);
         break;
     case MEMBER_RUNNING:
-        text_addf(t, "the cloud is making the backup, task %lld", (long long)now->task_id);
+        text_addf(t, "%s, task %lld",
+                  now->task_code[0] == '\0' ? "the cloud is making the backup"
+                                            : "the cloud has accepted the backup",
+                  (long long)now->task_id);
+        add_task_code(t, now);
         break;
     case MEMBER_LOOKING_UP:
         text_addf(t, "the answer to attempt %d was lost; the cloud is asked what became of it",

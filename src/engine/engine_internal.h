@@ -120,6 +120,9 @@ void engine_look_at_hindrances(struct engine *engine);
 /* What the last question about the task came to. */
 void engine_note_watch(struct watch *watch, const struct verdict *verdict);
 
+/* The code of that where it was no answer; "other": none of the known ones; "". */
+const char *engine_watch_code(const struct watch *watch);
+
 /* Whether an earlier backup is in the way of the run, or was when it was last looked at. */
 bool engine_earlier(const struct engine *engine, const struct run *run, struct earlier *ret);
 
@@ -127,7 +130,7 @@ bool engine_earlier(const struct engine *engine, const struct run *run, struct e
 void engine_end_late_member(struct engine *engine, struct lane *lane, const struct batch *batch);
 void engine_end_late_run(struct engine *engine, struct run *run);
 
-/* "clock" where a slot came while the clock was not believed, which is over; else NULL. */
+/* Why a slot was not begun: "clock", "ledger", or NULL: neither held it up. */
 const char *engine_why_passed(const struct engine *engine, struct wall slot);
 
 /* slots.c */

@@ -10,6 +10,13 @@ void hindrance_look(struct hindrance *hindrance, bool on, struct wall now)
     hindrance->on = on;
 }
 
+bool hindrance_held(const struct hindrance *hindrance, struct wall at)
+{
+    bool began = hindrance->on || hindrance->until.us != 0;
+    return began && !wall_before(at, hindrance->since)
+           && (hindrance->on || !wall_before(hindrance->until, at));
+}
+
 bool hindrance_filled(const struct hindrance *hindrance, struct wall from, struct wall until)
 {
     bool ended = !hindrance->on && wall_before(hindrance->until, until);

@@ -17,5 +17,8 @@ struct hindrance {
 
 void hindrance_look(struct hindrance *hindrance, bool on, struct wall now);
 
+/* Whether it was there at that instant. */
+bool hindrance_held(const struct hindrance *hindrance, struct wall at);
+
 /* Whether it was there for half of the span or longer. */
 bool hindrance_filled(const struct hindrance *hindrance, struct wall from, struct wall until);

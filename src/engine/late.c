@@ -35,7 +35,7 @@ void engine_note_watch(struct watch *watch, const struct verdict *verdict)
         watch->failed = FAILED_BY_OTHER;
 }
 
-static const char *code_of(const struct watch *watch)
+const char *engine_watch_code(const struct watch *watch)
 {
     if (watch->failed == 0)
         return "";
@@ -53,7 +53,7 @@ bool engine_earlier(const struct engine *engine, const struct run *run, struct e
     if (before->is_watch) {
         const struct watch *watch = HEAP_OWNER(before, struct watch, ongoing);
         ret->task_id = watch->task_id;
-        ret->code = code_of(watch);
+        ret->code = engine_watch_code(watch);
     }
     return true;
 }
@@ -95,8 +95,7 @@ void engine_end_late_run(struct engine *engine, struct run *run)
 
 const char *engine_why_passed(const struct engine *engine, struct wall slot)
 {
-    const struct hindrance *clock = &engine->clock_wrong;
-    bool held = clock->until.us != 0 && !wall_before(slot, clock->since)
-                && !wall_before(clock->until, slot);
-    return held ? "clock" : NULL;
+    if (hindrance_held(&engine->clock_wrong, slot))
+        return "clock";
+    return hindrance_held(&engine->ledger_away, slot) ? "ledger" : NULL;
 }

@@ -38,7 +38,7 @@ static void describe_run(const struct engine *engine, const struct run *run, str
         ret->obstacle = MEMBER_EARLIER;
         ret->earlier_slot = earlier.slot;
         ret->earlier_task = earlier.task_id;
-        ret->earlier_code = earlier.code;
+        ret->task_code = earlier.code;
     }
     ret->told = run->state == ATTEMPT_WAITING ? run->attempt : run->attempt - 1;
     if (run->state == ATTEMPT_WAITING) {
@@ -85,7 +85,7 @@ struct member_now engine_member_now(const struct engine *engine, uint32_t schedu
                                     uint32_t instance, const struct members_open *open)
 {
     const struct schedule *of = &engine->config->schedules[schedule];
-    struct member_now now = {.state = MEMBER_IDLE};
+    struct member_now now = {.state = MEMBER_IDLE, .task_code = ""};
     struct ongoing *node = ongoing_newest(&engine->ongoings, of->name, of->instances[instance].id);
     struct wall waits = waits_for(engine, schedule, instance, open);
     if (waits.us > 0 && (node == NULL || wall_before(node->slot, waits))) {
@@ -97,6 +97,7 @@ struct member_now engine_member_now(const struct engine *engine, uint32_t schedu
         now.slot = node->slot;
         now.attempt = watch->attempt;
         now.task_id = watch->task_id;
+        now.task_code = engine_watch_code(watch);
     } else if (node != NULL) {
         describe_run(engine, HEAP_OWNER(node, struct run, ongoing), &now);
     }

@@ -41,7 +41,7 @@ struct member_now {
     enum member_obstacle obstacle; /* waiting: what holds it up before its turn counts */
     struct wall earlier_slot;      /* of MEMBER_EARLIER, as in report.h */
     int64_t earlier_task;
-    const char *earlier_code;
+    const char *task_code; /* what the last question about that task, or its own, came to; "" */
 };
 
 /* The slots of a schedule that have members without an end. An instant of 0: there is none. */

@@ -520,6 +520,9 @@ static void test_decisions(void **state)
     } cases[] = {
         {"crs-started", "backup_started", "no verdict yet", NULL},
         {"crs-again", "backup_retry", "another follows", NULL},
+        {"crs-held", "backup_waiting", "nothing was sent so far", NULL},
+        {"crs-fifth", "backup_submitted", "accepted attempt 5; 4 before it came to nothing", NULL},
+        {"crs-behind", "backup_missed", "an earlier backup was not known to have ended", NULL},
         {"crs-failed", "backup_failed", "given up after attempt 1", NULL},
         {"crs-missed", "backup_missed", "nothing was sent", NULL},
         {"crs-skipped", "backup_skipped", "sent: its previous backup has not ended", NULL},
@@ -533,6 +536,11 @@ static void test_decisions(void **state)
     };
     struct place *place = *state;
     write_each_kind(&place->shelf);
+    shelf_exec(&place->shelf,
+               "INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result,"
+               " message) VALUES('s', 7, 'crs-held', 1, 0, 7, 'again', NULL),"
+               " ('s', 7, 'crs-behind', 1, 0, 7, 'missed', 'earlier_backup'),"
+               " ('s', 7, 'crs-fifth', 1, 5, 7, 'submitted', NULL)");
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct told told = {.count = 0};
         assert_int_equal(ledger_decisions(place->history, cases[i].instance, hear, &told), 0);

@@ -83,6 +83,8 @@ def test_a_clock_that_is_not_believed(port, tmp_path):
         assert (end["clock_held"], end["clock_text"]) == (True, "it is before the making of this program")
         assert "clock       cannot be believed, so nothing is sent: it is before" in ctl(daemon, "status")[1]
         manager.wait_for(f"STATUS=Trouble: {reason}; Next slot")
+        (schedule,) = ask(daemon, "why", instance="crs-aaaa0001")[1]["schedules"]
+        assert schedule["text"] == "no slot is begun until the clock can be believed: it is before the making of this program"
         clock.set("2026-06-01T00:00:00Z")
         eventually(lambda: get(port, "/readyz")[0] == 200)  # each question is a look at the clock
         assert_well(daemon, port)

@@ -63,6 +63,11 @@ static void an_earlier_backup_whose_end_cannot_be_asked_for(void **state)
     run_to(&twin, NOON + 5);
     twin.keeps_questions = true;
     twin_accept(&twin, 0);
+    assert_string_equal(look(&twin, 0).task_code, "");
+    answer_till(&twin, NOON + 600,
+                "\"Error\":{\"Code\":\"UnauthorizedOperation.NoCAMAuthed\",\"Message\":\"m\"}");
+    assert_int_equal(look(&twin, 0).state, MEMBER_RUNNING);
+    assert_string_equal(look(&twin, 0).task_code, "UnauthorizedOperation.NoCAMAuthed");
     answer_till(&twin, NOON + 3600 + 600,
                 "\"Error\":{\"Code\":\"UnauthorizedOperation.NoCAMAuthed\",\"Message\":\"m\"}");
     struct member_now now = look(&twin, 0);
@@ -70,7 +75,7 @@ static void an_earlier_backup_whose_end_cannot_be_asked_for(void **state)
     assert_int_equal(now.obstacle, MEMBER_EARLIER);
     assert_int_equal(now.earlier_slot.us, NOON * SECOND);
     assert_int_equal(now.earlier_task, 6954227);
-    assert_string_equal(now.earlier_code, "UnauthorizedOperation.NoCAMAuthed");
+    assert_string_equal(now.task_code, "UnauthorizedOperation.NoCAMAuthed");
     answer_till(&twin, NOON + 3600 + START_WITHIN + 60,
                 "\"Error\":{\"Code\":\"UnauthorizedOperation.NoCAMAuthed\",\"Message\":\"m\"}");
     assert_int_equal(twin_count_lines(&twin, "event=backup_missed schedule=hourly instance=crs-0 "
@@ -92,7 +97,7 @@ static void an_answer_ends_the_failure(void **state)
     twin.keeps_questions = true;
     twin_accept(&twin, 0);
     answer_till(&twin, NOON + 3600 + 60, "\"Error\":{\"Code\":\"X.Unheard\",\"Message\":\"m\"}");
-    assert_string_equal(look(&twin, 0).earlier_code, "other");
+    assert_string_equal(look(&twin, 0).task_code, "other");
     twin_answer(&twin, twin_find(&twin, "DescribeTaskInfo"), "\"Status\":\"succeed\"");
     twin_run(&twin, 5 * SECOND);
     assert_int_equal(twin.sent_count, 2);
@@ -142,6 +147,28 @@ static void no_ledger(void **state)
     assert_int_equal(look(&twin, 0).obstacle, MEMBER_NO_LEDGER);
     run_to(&twin, NOON + START_WITHIN + 60);
     assert_int_equal(twin_count_lines(&twin, "slot=2026-11-01T12:00:00Z reason=ledger"), 3);
+    twin_finish(&twin);
+}
+
+/* Slots that cannot be recorded are not begun. */
+static void no_ledger_for_a_slot(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "hourly", "1h");
+    schedule->start_within_us = START_WITHIN * SECOND;
+    twin_add(config, schedule, "crs-0", NULL);
+    twin_init(&twin, NOON - 20);
+    twin_make_durable(&twin);
+    twin_start(&twin, config);
+    twin.ledger_refuses = true;
+    run_to(&twin, NOON + 2 * 3600 + 60);
+    assert_int_equal(
+        twin_count_lines(&twin, "event=backup_missed schedule=hourly slot=2026-11-01T12:00:00Z "
+                                "instances=1 reason=ledger"),
+        1);
+    assert_int_equal(twin.sent_count, 0);
     twin_finish(&twin);
 }
 
@@ -220,6 +247,7 @@ int main(void)
         cmocka_unit_test(no_keys),
         cmocka_unit_test(keys_that_came_back),
         cmocka_unit_test(no_ledger),
+        cmocka_unit_test(no_ledger_for_a_slot),
         cmocka_unit_test(no_host),
         cmocka_unit_test(no_clock),
         cmocka_unit_test(half_of_the_time_is_a_reason),
