@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REMARK_MAX 2048 /* a tag stands at a remark's end, a longer one is somebody else's */
+#define REMARK_MAX 2048 /* a longer one is somebody else's: a tag and its text fit */
 
 const char *listing_stamp(int64_t second, char ret[LISTING_STAMP_MAX])
 {

@@ -55,10 +55,10 @@ static int build_body(struct requests *requests, const struct instance *instance
     text_add_json(&body, instance->id, strlen(instance->id));
     char remark[MODEL_REMARK_MAX + TAG_MAX + 2];
     struct text whole = text_over(remark, sizeof remark);
-    text_add(&whole, instance->remark);
+    text_add(&whole, tag); /* first: what may be cut off is the text */
     if (instance->remark[0] != '\0' && tag[0] != '\0')
         text_add_char(&whole, ' ');
-    text_add(&whole, tag);
+    text_add(&whole, instance->remark);
     if (whole.cut)
         return -E2BIG;
     if (whole.length > 0) {

@@ -20,7 +20,7 @@ int requests_create(struct requests **ret, struct errtext *err) MUST_CHECK;
 void requests_destroy(struct requests *requests);
 
 /*
- * ManualBackupInstance for `instance`, its remark followed by the tag ("" for none), stamped with
+ * ManualBackupInstance for `instance`, its remark behind the tag ("" for none), stamped with
  * `stamp` (the cloud's clock, as well as it is known). `ret` is filled but for its ticket, and
  * borrows until the next call.
  *

@@ -6,7 +6,9 @@
  *
  * who made it, the nominal instant of the slot, and the first eight bytes of SHA-256(schedule, NUL,
  * instance, NUL, the slot as above, with ".%06d" of a second where it has a part of one, as those
- * of operators' orders have). It stands behind the user's text and one blank.
+ * of operators' orders have). It stands before the user's text and one blank: how long a remark may
+ * be is not documented, and a backup whose tag is cut off would be made twice. Earlier ones stand
+ * behind the text: it is found wherever it stands.
  */
 #pragma once
 

@@ -15,6 +15,7 @@
 #define QUOTA_OF_BACKUPS 50 /* DescribeInstanceBackups has more */
 #define QUOTA_LARGE 100     /* of an account that was given more */
 #define REMARK_MAX 4096
+#define REMARK_KEPT 50                    /* bytes of a remark, in some worlds: a tag has 44 */
 #define TASK_LEAST_US (2 * US_PER_SECOND) /* stamps have whole seconds: two are told apart */
 
 static void set_body(struct message *m, int http_status, const char *text)
@@ -79,6 +80,8 @@ static void act_on(struct sim *sim, struct message *m, int64_t at)
     if (sim->world.faults.task_us > 0)
         takes_us = sim->world.faults.task_us;
     cloud_remark_of(sim, m, remark, sizeof remark);
+    if (sim->world.seed % 5 == 2)
+        remark[REMARK_KEPT] = '\0';
     m->acted = true;
     m->task_id = tasks_begin(sim, instance, remark, m->record, at, takes_us)->id;
     oracle_acted(&sim->oracle, m->record, m->task_id);

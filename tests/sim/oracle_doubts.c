@@ -39,13 +39,15 @@ static void check_tag(struct oracle *oracle, const struct record *r, size_t numb
     if (tag == NULL)
         oracle_break(oracle, RULE_IDENTITY, "%s %d: its backup has no tag",
                      world_schedule_name(r->schedule), r->instance);
+    size_t length = tag == NULL ? 0 : strcspn(tag, " ") + 1; /* with what ends it */
     for (size_t i = 0; tag != NULL && i < tasks->count; i++) {
         const struct task *other = &tasks->list[i];
         if (other->instance != task->instance || other->record == number
             || other->record == TASK_OF_OTHERS)
             continue;
         const char *others = strstr(other->remark, "crsbackupd:");
-        if (others != NULL && strcmp(others, tag) == 0)
+        if (others != NULL && strcspn(others, " ") + 1 == length
+            && strncmp(others, tag, length - 1) == 0)
             oracle_break(oracle, RULE_IDENTITY, "%s %d: tasks %lld and %lld have one tag",
                          world_schedule_name(r->schedule), r->instance, (long long)other->id,
                          (long long)id);

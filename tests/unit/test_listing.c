@@ -136,17 +136,19 @@ static void backups_tell_their_tag(void **state)
 {
     (void)state;
     struct exchange exchange =
-        answer("{\"Response\":{\"TotalCount\":3,\"BackupSet\":["
+        answer("{\"Response\":{\"TotalCount\":4,\"BackupSet\":["
                "{\"StartTime\":\"2026-11-01 20:00:00\",\"Status\":1,\"Remark\":\"ours tag-1\"},"
                "{\"StartTime\":\"2026-11-01 20:00:00\",\"Status\":2,\"Remark\":\"tag-2\"},"
+               "{\"StartTime\":\"2026-11-01 20:00:00\",\"Status\":2,\"Remark\":\"tag-1 ou\"},"
                "{\"StartTime\":\"2026-11-01 20:00:00\",\"Status\":-1,\"Remark\":null}]}}");
     struct backup_page page;
     struct verdict verdict;
     listing_judge_backups(&exchange, "tag-1", &page, &verdict);
     assert_int_equal(verdict.class, VERDICT_ACCEPTED);
-    assert_int_equal(page.count, 3);
-    assert_true(page.list[0].tagged && !page.list[1].tagged && !page.list[2].tagged);
-    assert_int_equal(page.list[2].status, -1);
+    assert_int_equal(page.count, 4);
+    assert_true(page.list[0].tagged && page.list[2].tagged); /* before its text, or behind it */
+    assert_true(!page.list[1].tagged && !page.list[3].tagged);
+    assert_int_equal(page.list[3].status, -1);
 }
 
 int main(void)

@@ -145,6 +145,26 @@ static void headers_are_complete(void **state)
     assert_int_equal(secret_set(&keys.token, "", 0), 0);
 }
 
+/* A cloud that cuts a remark off leaves the tag. */
+static void the_tag_stands_first(void **state)
+{
+    (void)state;
+    static const char *const rows[][3] = {
+        {"", "crsbackupd:t:0", "\"Remark\":\"crsbackupd:t:0\""},
+        {"ledger", "crsbackupd:t:0", "\"Remark\":\"crsbackupd:t:0 ledger\""},
+        {"ledger", "", "\"Remark\":\"ledger\""},
+    };
+    struct transport_request request;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct instance instance = {
+            .id = "crs-5a4py64p", .region = "ap-guangzhou", .remark = rows[i][0]};
+        assert_int_equal(requests_backup(requests, config, URL, HOST, &instance, rows[i][1], &keys,
+                                         (struct wall){0}, &request, NULL),
+                         0);
+        assert_non_null(strstr(request.body, rows[i][2]));
+    }
+}
+
 static void the_longest_remark_fits(void **state)
 {
     (void)state;
@@ -187,6 +207,7 @@ int main(void)
         cmocka_unit_test(bodies_are_exact),
         cmocka_unit_test(signatures_are_those_of_the_vectors),
         cmocka_unit_test(headers_are_complete),
+        cmocka_unit_test(the_tag_stands_first),
         cmocka_unit_test(the_longest_remark_fits),
         cmocka_unit_test(what_cannot_be_signed_is_refused),
     };
