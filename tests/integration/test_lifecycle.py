@@ -292,7 +292,7 @@ def test_a_key_file_behind_links(stand_in, tmp_path):
     (tmp_path / "..data").symlink_to("..2026")
     (tmp_path / "keys").symlink_to("..data/keys")
     config = configuration(cloud, ONE, credentials={"provider": "file", "file": str(tmp_path / "keys")})
-    keys.chmod(0o640)
+    keys.chmod(0o644)
     with Daemon(config) as daemon:
         assert daemon.end() == 78
     keys.chmod(0o400)
