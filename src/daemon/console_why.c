@@ -20,7 +20,8 @@ struct why_job {
     char instance[MODEL_INSTANCE_ID_MAX + 1];
     unsigned given;
     bool walked;
-    struct ask_place places[SCHEDULES_MAX]; /* where it is a member */
+    struct ask_place places[SCHEDULES_MAX];        /* where it is a member */
+    char names[SCHEDULES_MAX][MODEL_NAME_MAX + 1]; /* of those */
     size_t count;
 };
 
@@ -52,7 +53,11 @@ static void give_decision(void *context, const struct ledger_decision *decision)
 static int read_decisions(struct desk_job *desk_job, struct ledger_history *history)
 {
     struct why_job *job = (struct why_job *)desk_job;
-    int r = ledger_decisions(history, job->instance, give_decision, job);
+    const char *names[SCHEDULES_MAX];
+    for (size_t i = 0; i < job->count; i++)
+        names[i] = job->names[i];
+    const struct ledger_decided of = {job->instance, names, job->count};
+    int r = ledger_decisions(history, &of, give_decision, job);
     return r == 0 ? LEDGER_HISTORY_DONE : r;
 }
 
@@ -193,8 +198,11 @@ static enum ask_row why_row(struct ask *ask, struct json_writer *w)
     struct why_job *job = (struct why_job *)ask->job;
     enum ask_row row = ASK_OVER;
     while (!job->walked && (row = ask_next_member(ask)) == ASK_ROW) {
-        if (job->count < SCHEDULES_MAX)
+        if (job->count < SCHEDULES_MAX) {
+            const char *name = ask->config->schedules[ask->at.schedule].name;
+            memcpy(job->names[job->count], name, strlen(name) + 1);
             job->places[job->count++] = ask->at;
+        }
         ask->at.instance++;
     }
     if (row == ASK_LATER || ask->error_code != NULL)

@@ -119,7 +119,8 @@ struct ledger_entry {
 
 /*
  * An entry for a slot itself: STARTED when it is opened (its ticket is 0 and nobody is told), ENDED
- * when every member has ended. What lies between is taken up again after a restart.
+ * when every member has ended. What lies between is taken up again after a restart. ENDED alone, by
+ * LEDGER_MISSED or LEDGER_SKIPPED: it was passed over and never opened.
  */
 #define LEDGER_WHOLE_SLOT "*"
 
@@ -180,10 +181,11 @@ struct ledger {
 
     /*
      * The first and the last slot after `after` that any entry of the schedule names; what
-     * operators ordered is not among them, since it says nothing of the plan's slots around. At the
-     * start, at a reload and when a horizon goes back: it may read a disk. NULL where the ledger
-     * does not keep entries: horizons then never go back. Outcomes: 0; LEDGER_NO_SLOT; negative: it
-     * cannot be read.
+     * operators ordered is not among them, since it says nothing of the plan's slots around, nor
+     * are slots that were never opened: where a clock that was ahead has passed them over, they
+     * come again. At the start, at a reload and when a horizon goes back: it may read a disk. NULL
+     * where the ledger does not keep entries: horizons then never go back. Outcomes: 0;
+     * LEDGER_NO_SLOT; negative: it cannot be read.
      */
     int (*recorded)(void *context, const char *schedule, struct wall after, struct wall *ret_first,
                     struct wall *ret_last);

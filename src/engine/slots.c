@@ -1,27 +1,72 @@
 /*
  * Slots: what the plan says is due is opened, one batch a group; what has waited too long is ended.
  */
+#include "base/civil.h"
+#include "base/text.h"
 #include "engine/engine_internal.h"
 
 #define MISSED_LINES_MAX 10 /* passed slots with a line of their own; the rest share one */
 
-static void report_passed(const struct engine *engine, const struct plan_due *due)
+/* A slot that is decided without being opened: the record comes before the horizon that passes it,
+ * and for a ledger that does not take it the line is all there is. */
+static void record_unopened(struct engine *engine, const struct plan_due *due, struct wall slot,
+                            const char *reason)
 {
-    const struct journal *journal = &engine->ports.journal;
-    const char *event = due->kind == PLAN_PAUSED ? "backup_skipped" : "backup_missed";
+    const struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = due->schedule->name,
+        .instance = LEDGER_WHOLE_SLOT,
+        .region = "",
+        .slot = slot,
+        .run_kind = LEDGER_KIND_SCHEDULE,
+        .result = due->kind == PLAN_PAUSED ? LEDGER_SKIPPED : LEDGER_MISSED,
+        .code = "",
+        .message = reason,
+        .request_id = "",
+        .at = engine->now.wall,
+    };
+    (void)!engine_record(engine, &entry);
+}
+
+static void end_unopened(struct engine *engine, const struct plan_due *due, struct wall slot,
+                         const char *reason)
+{
+    record_unopened(engine, due, slot, reason);
+    report_slot_not_run(&engine->ports.journal,
+                        due->kind == PLAN_PAUSED ? "backup_skipped" : "backup_missed",
+                        due->schedule, slot, reason);
+}
+
+/* Those without a line of their own: the first of them stands in the ledger for all. */
+static void end_rest(struct engine *engine, const struct plan_due *due, struct wall first,
+                     int64_t count, const char *reason)
+{
+    char words[REPLY_MESSAGE_MAX];
+    char before[CIVIL_TEXT_MAX];
+    struct text t = text_over(words, sizeof words);
+    text_add(&t, reason);
+    if (count > 1)
+        text_addf(&t, ", with all others before %s", civil_format_utc(due->slot.at, before));
+    record_unopened(engine, due, first, words);
+    report_slots_not_run(&engine->ports.journal,
+                         due->kind == PLAN_PAUSED ? "backup_skipped" : "backup_missed",
+                         due->schedule, first, due->slot.at, count, reason);
+}
+
+static void end_passed(struct engine *engine, const struct plan_due *due)
+{
     const char *reason = due->kind == PLAN_PAUSED ? "paused" : "passed";
     struct slot_time slot = {.at = due->missed_first};
     int64_t told = 0;
     while (told < due->missed && told < MISSED_LINES_MAX) {
         const char *why = due->kind == PLAN_PAUSED ? NULL : engine_why_passed(engine, slot.at);
-        report_slot_not_run(journal, event, due->schedule, slot.at, why != NULL ? why : reason);
+        end_unopened(engine, due, slot.at, why != NULL ? why : reason);
         told++;
         if (recurrence_next(&due->schedule->when, slot.at, &slot) != 0)
             break;
     }
     if (told < due->missed)
-        report_slots_not_run(journal, event, due->schedule, slot.at, due->slot.at,
-                             due->missed - told, reason);
+        end_rest(engine, due, slot.at, due->missed - told, reason);
 }
 
 /* A ledger that outlives the process must know of the slot before anything of it is done. */
@@ -80,11 +125,9 @@ static void count_slots(struct engine *engine, const struct plan_due *due, uint6
 void engine_pass_slots(void *context, const struct plan_due *due)
 {
     struct engine *engine = context;
-    bool paused = due->kind == PLAN_PAUSED;
     if (due->missed > 0)
-        report_passed(engine, due);
-    report_slot_not_run(&engine->ports.journal, paused ? "backup_skipped" : "backup_missed",
-                        due->schedule, due->slot.at, paused ? "paused" : "changed");
+        end_passed(engine, due);
+    end_unopened(engine, due, due->slot.at, due->kind == PLAN_PAUSED ? "paused" : "changed");
     count_slots(engine, due, (uint64_t)due->missed + 1);
 }
 
@@ -95,18 +138,18 @@ static bool handle(struct engine *engine, const struct plan_due *due)
     if (runs && !open_groups(engine, due))
         return false;
     if (due->missed > 0) {
-        report_passed(engine, due);
+        end_passed(engine, due);
         count_slots(engine, due, (uint64_t)due->missed);
     }
     if (due->kind == PLAN_PAUSED) {
-        report_slot_not_run(journal, "backup_skipped", due->schedule, due->slot.at, "paused");
+        end_unopened(engine, due, due->slot.at, "paused");
         count_slots(engine, due, 1);
     } else if (due->kind == PLAN_MISSED) {
         const char *why = engine_why_passed(engine, due->slot.at);
-        report_slot_not_run(journal, "backup_missed", due->schedule, due->slot.at,
-                            why != NULL   ? why
-                            : due->passed ? "passed"
-                                          : "too_late");
+        end_unopened(engine, due, due->slot.at,
+                     why != NULL   ? why
+                     : due->passed ? "passed"
+                                   : "too_late");
         count_slots(engine, due, 1);
     } else if (due->kind == PLAN_CATCH_UP) {
         report_slot_moved(journal, due->schedule, due->slot.at, "catch_up");

@@ -35,10 +35,11 @@ struct entry {
 };
 
 struct list {
-    const char *instance;
-    struct kept runs[LEDGER_DECISIONS_MAX];
+    const struct ledger_decided *of;
+    struct kept runs[2 * LEDGER_DECISIONS_MAX]; /* its own, then slots as a whole */
     size_t run_count;
-    struct entry entries[2 * LEDGER_DECISIONS_MAX];
+    size_t own_count;
+    struct entry entries[3 * LEDGER_DECISIONS_MAX];
     size_t count;
 };
 
@@ -48,18 +49,24 @@ static void add(struct list *list, struct wall at, enum part part, const struct 
         list->entries[list->count++] = (struct entry){at, part, run};
 }
 
-static bool take(void *context, const struct history_run *run)
+static struct kept *keep(struct list *list, const struct history_run *run)
 {
-    struct list *list = context;
-    if (list->run_count == LEDGER_DECISIONS_MAX)
-        return false;
     struct kept *kept = &list->runs[list->run_count++];
     kept->run = *run;
     memcpy(kept->schedule, run->schedule, strlen(run->schedule) + 1);
     memcpy(kept->region, run->region, strlen(run->region) + 1);
     kept->run.schedule = kept->schedule;
-    kept->run.instance = list->instance;
+    kept->run.instance = list->of->instance;
     kept->run.region = kept->region;
+    return kept;
+}
+
+static bool take(void *context, const struct history_run *run)
+{
+    struct list *list = context;
+    if (list->run_count == LEDGER_DECISIONS_MAX)
+        return false;
+    struct kept *kept = keep(list, run);
     add(list, run->finished, FINISHED, &kept->run);
     if (run->ended.us != 0)
         add(list, run->ended, ENDED, &kept->run);
@@ -68,14 +75,39 @@ static bool take(void *context, const struct history_run *run)
     return true;
 }
 
-/* Newest first; of one instant the later part. */
+/* Is it a slot of the instance, and nothing of its own known there? */
+static bool is_of(const struct list *list, const struct history_run *whole)
+{
+    bool is_member = false;
+    for (size_t i = 0; !is_member && i < list->of->schedule_count; i++)
+        is_member = strcmp(list->of->schedules[i], whole->schedule) == 0;
+    for (size_t i = 0; is_member && i < list->own_count; i++)
+        if (list->runs[i].run.slot.us == whole->slot.us
+            && strcmp(list->runs[i].schedule, whole->schedule) == 0)
+            is_member = false;
+    return is_member;
+}
+
+static bool take_whole(void *context, const struct history_run *run)
+{
+    struct list *list = context;
+    if (list->run_count - list->own_count == LEDGER_DECISIONS_MAX)
+        return false;
+    if (is_of(list, run))
+        add(list, run->ended, ENDED, &keep(list, run)->run);
+    return true;
+}
+
+/* Newest first; of one instant the later part, then the later slot. */
 static int compare(const void *a, const void *b)
 {
     const struct entry *one = a;
     const struct entry *other = b;
     if (one->at.us != other->at.us)
         return one->at.us < other->at.us ? 1 : -1;
-    return (int)other->part - (int)one->part;
+    if (one->part != other->part)
+        return (int)other->part - (int)one->part;
+    return (one->run->slot.us < other->run->slot.us) - (one->run->slot.us > other->run->slot.us);
 }
 
 /* ---- in words ---- */
@@ -190,24 +222,50 @@ static void tell(const struct entry *entry, ledger_decision_fn each, void *conte
     each(context, &decision);
 }
 
-int ledger_decisions(struct ledger_history *history, const char *instance, ledger_decision_fn each,
-                     void *context)
+/* Its own runs, the newest. Outcomes: 0; negative. */
+static int read_own(struct ledger_history *history, struct list *list)
 {
     const struct history_query query = {
-        .instances = &instance, .instance_count = 1, .until = WALL_NEVER};
+        .instances = &list->of->instance, .instance_count = 1, .until = WALL_NEVER};
     struct history_cursor cursor = {.begun = false};
-    struct list *list = calloc(1, sizeof *list);
-    if (list == NULL)
-        return -ENOMEM;
-    list->instance = instance;
     int r = 0;
     while (r == 0 && list->run_count < LEDGER_DECISIONS_MAX)
         r = ledger_history_page(history, &query, &cursor, take, list);
-    if (r >= 0) {
+    list->own_count = list->run_count;
+    return r < 0 ? r : 0;
+}
+
+/* And no older slots of its schedules. Outcomes: 0; negative. */
+static int read_wholes(struct ledger_history *history, struct list *list)
+{
+    struct history_query query = {.whole_slots = true, .until = WALL_NEVER};
+    struct history_cursor cursor = {.begun = false};
+    if (list->of->schedule_count == 0)
+        return 0;
+    if (list->own_count == LEDGER_DECISIONS_MAX)
+        query.since = list->runs[list->own_count - 1].run.slot;
+    int r = 0;
+    for (int i = 0; r == 0 && i < LEDGER_DECISIONS_PAGES
+                    && list->run_count - list->own_count < LEDGER_DECISIONS_MAX;
+         i++)
+        r = ledger_history_page(history, &query, &cursor, take_whole, list);
+    return r < 0 ? r : 0;
+}
+
+int ledger_decisions(struct ledger_history *history, const struct ledger_decided *of,
+                     ledger_decision_fn each, void *context)
+{
+    struct list *list = calloc(1, sizeof *list);
+    if (list == NULL)
+        return -ENOMEM;
+    list->of = of;
+    int r = read_own(history, list);
+    if (r == 0)
+        r = read_wholes(history, list);
+    if (r == 0) {
         qsort(list->entries, list->count, sizeof list->entries[0], compare);
         for (size_t i = 0; i < list->count && i < LEDGER_DECISIONS_MAX; i++)
             tell(&list->entries[i], each, context);
-        r = 0;
     }
     free(list);
     return r;

@@ -7,6 +7,7 @@
 #include "ports/ledger_history.h"
 
 #define LEDGER_DECISIONS_MAX 50
+#define LEDGER_DECISIONS_PAGES 10
 
 /* Borrowed for the call. */
 struct ledger_decision {
@@ -19,9 +20,17 @@ struct ledger_decision {
 };
 typedef void (*ledger_decision_fn)(void *context, const struct ledger_decision *decision);
 
+/* Whose decisions. */
+struct ledger_decided {
+    const char *instance;
+    const char *const *schedules; /* what became of their slots as a whole is told too */
+    size_t schedule_count;
+};
+
 /*
- * The newest LEDGER_DECISIONS_MAX, newest first. Outcomes: 0; -ENOMEM; negative as of
+ * The newest LEDGER_DECISIONS_MAX, newest first. Of slots as a whole LEDGER_DECISIONS_PAGES pages
+ * are looked at, those of all schedules. Outcomes: 0; -ENOMEM; negative as of
  * ledger_history_page().
  */
-int ledger_decisions(struct ledger_history *history, const char *instance, ledger_decision_fn each,
-                     void *context) MUST_CHECK;
+int ledger_decisions(struct ledger_history *history, const struct ledger_decided *of,
+                     ledger_decision_fn each, void *context) MUST_CHECK;

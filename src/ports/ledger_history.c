@@ -240,7 +240,7 @@ static bool is_wanted(const struct page *page, const struct history_run *run)
     if (query->failed && !is_failed(run))
         return false;
     return !is_whole_slot(run)
-           || (query->instance_count == 0
+           || ((query->instance_count == 0 || query->whole_slots)
                && (run->outcome == HISTORY_MISSED || run->outcome == HISTORY_SKIPPED));
 }
 
@@ -374,13 +374,19 @@ static int walk(struct page *page)
 int ledger_history_page(struct ledger_history *history, const struct history_query *query,
                         struct history_cursor *cursor, history_run_fn each, void *context)
 {
+    static const char *const whole_slot = LEDGER_WHOLE_SLOT;
+    struct history_query wanted = *query;
     struct page page = {
-        .history = history, .query = query, .cursor = cursor, .each = each, .context = context};
-    if (query->instance_count > LEDGER_HISTORY_INSTANCES_MAX)
+        .history = history, .query = &wanted, .cursor = cursor, .each = each, .context = context};
+    if (wanted.whole_slots) {
+        wanted.instances = &whole_slot;
+        wanted.instance_count = 1;
+    }
+    if (wanted.instance_count > LEDGER_HISTORY_INSTANCES_MAX)
         return -E2BIG;
-    if (query->instance_count > 0) {
-        memcpy(page.names, query->instances, query->instance_count * sizeof page.names[0]);
-        qsort(page.names, query->instance_count, sizeof page.names[0], compare_names);
+    if (wanted.instance_count > 0) {
+        memcpy(page.names, wanted.instances, wanted.instance_count * sizeof page.names[0]);
+        qsort(page.names, wanted.instance_count, sizeof page.names[0], compare_names);
     }
     int r = walk(&page);
     return r == 0 && !page.moved && !page.refused ? -EBADMSG : r;

@@ -46,7 +46,8 @@ const char *history_outcome_name(enum history_outcome outcome); /* "open", "subm
 /* Borrowed for the call. An instant of 0 and a text of "" are not known. */
 struct history_run {
     const char *schedule;
-    const char *instance; /* "*": what was left of the slot as a whole; missed and skipped alone */
+    const char *instance; /* "*": the slot as a whole, or what was left of it; missed and skipped
+                             alone */
     const char *region;
     const char *kind; /* "schedule", "catch_up", "operator" */
     struct wall slot;
@@ -71,6 +72,7 @@ struct history_query {
     struct wall since;            /* of slots; included. 0: all there are */
     struct wall until;            /* of slots; not included. WALL_NEVER: all there are */
     bool failed;                  /* these alone */
+    bool whole_slots;             /* slots as a whole alone: no instances are named */
 };
 
 /* The last run that was looked at; zeroed: before all. */

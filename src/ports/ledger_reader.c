@@ -31,7 +31,8 @@ enum statement {
 static const char *const texts[STATEMENTS] = {
     [HORIZON] = "SELECT rule, slot FROM horizons WHERE schedule = ?1",
     [RECORDED] = "SELECT min(slot), max(slot) FROM runs WHERE schedule = ?1 AND slot > ?2"
-                 " AND kind IS NOT 'operator'",
+                 " AND kind IS NOT 'operator'"
+                 " AND (instance <> '" LEDGER_WHOLE_SLOT "' OR started_at IS NOT NULL)",
     [UNENDED] = ROW "WHERE state = 0 ORDER BY schedule, slot, instance",
     [SCAN] = ROW "WHERE schedule = ?1 AND slot = ?2 AND instance <> '" LEDGER_WHOLE_SLOT "'",
     [PAUSES] = "SELECT schedule, until FROM pauses",

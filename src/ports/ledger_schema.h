@@ -15,7 +15,8 @@
  *                                            unwatched; NULL: no task, or nobody ever asked
  *             kind                           schedule, catch_up, operator; NULL: not known
  *             retries                        tasks of it that failed and were begun anew
- *             instance "*"                   the slot itself, open until it ended
+ *             instance "*"                   the slot itself, open until it ended; never started:
+ *                                            it was passed over
  *   pauses    schedule, until                a pause that an operator asked for
  *   meta      name, value                    "probe": written to see whether a disk is back
  *

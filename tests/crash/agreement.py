@@ -88,6 +88,7 @@ class Story:
         self.row = None
         self.events = []  # of this instance in this slot, in the order of the log
         self.whole = []   # of the slot as a whole: missed, skipped
+        self.whole_rows = []  # the ledger's for the slots that those name
         self.tasks = []   # that the stand-in began
         self.arrivals = 0
 
@@ -122,6 +123,9 @@ class Story:
             yield "sent, and not in the ledger"
         if not any(event.get("reason") for event in self.whole):
             yield "lost: no row, and no line that says why"
+        elif not any(row.state == 1 and ENDS[row.result] == event["event"]
+                     for row, event in zip(self.whole_rows, self.whole) if row):
+            yield f"passed over in the log {self.whole}, and not in the ledger {self.whole_rows}"
 
     def _ended(self):
         """The run's end, in the ledger, as the last line of an end, and by the stand-in's count."""
@@ -171,6 +175,7 @@ def tell_stories(slots, names, rows, events, arrivals):
     """(slot, instance) -> Story for every run that there ought to be and every other one that somebody tells of."""
     stories = {(slot, name): Story() for slot in slots for name in names}
     mine = set(names)
+    wholes = {row.slot: row for row in rows if row.instance == WHOLE_SLOT}
 
     def story(slot, name):
         return stories.setdefault((slot, name), Story())
@@ -188,6 +193,7 @@ def tell_stories(slots, names, rows, events, arrivals):
             for slot, name in list(stories):
                 if slot == event["slot"] or (end and event["slot"] <= slot < end):
                     stories[slot, name].whole.append(event)
+                    stories[slot, name].whole_rows.append(wholes.get(event["slot"]))
     for arrival in arrivals:
         if arrival["instance"] in mine and arrival["action"] == "ManualBackupInstance":
             one = story(slot_of(arrival), arrival["instance"])

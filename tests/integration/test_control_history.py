@@ -102,6 +102,42 @@ def test_why(daemon):
     assert refusal(daemon, "why", instance="crs-nobody00")[0] == "not_found"
 
 
+def test_a_downtime(tmp_path):
+    """What has passed is not in the log alone: a month of nights, told once, of a schedule that runs and one that is paused."""
+    hour = time.gmtime(time.time() + 12 * 3600).tm_hour  # no slot is young enough to be caught up
+    rule = {"cron": f"0 {hour} * * *", "timezone": "UTC", "start_within": "1h"}
+    config = {**QUIET, "schedules": {"nightly": {**rule, "instances": ["crs-00000001", "crs-00000002"]},
+                                     "resting": {**rule, "paused": True, "instances": ["crs-00000001"]}}}  # fmt: skip
+    with Daemon(config, KEYS, directory=str(tmp_path)) as daemon:
+        daemon.wait_for("ready")
+        assert daemon.stop() == 0
+    with sqlite3.connect(f"{tmp_path}/ledger.db") as db:
+        db.execute("UPDATE horizons SET slot = slot - 30 * 86400 * 1000000")
+    db.close()
+    limit = time.monotonic() + 30
+    for life in range(2):
+        with Daemon(config, KEYS, directory=str(tmp_path)) as daemon:
+            daemon.wait_for("ready")
+            if life == 0:
+                missed, skipped = daemon.wait_for("backup_missed", 12), daemon.wait_for("backup_skipped", 12)
+            for schedule, outcome, lines in (("nightly", "missed", missed), ("resting", "skipped", skipped)):
+                while len(rows := ask(daemon, "history", schedule=schedule)[0]) < 12:  # not written yet
+                    assert life == 0 and time.monotonic() < limit
+                assert [(row["slot"], row["instance"], row["outcome"], row["attempts"]) for row in reversed(rows)] == [
+                    (line["slot"], "*", outcome, 0) for line in lines]
+                assert [row["text"] for row in reversed(rows)] == [line["reason"] for line in lines[:10]] + [
+                    f"{lines[10]['reason']}, with all others before {lines[11]['slot']}", lines[11]["reason"]]
+                assert "before" in lines[10] and lines[10]["slots"] == "19"
+            assert ask(daemon, "history", instance=["crs-00000001"])[0] == []
+            told = [(row["schedule"], row["event"], row["slot"]) for row in ask(daemon, "why", instance="crs-00000001")[0]]
+            assert sorted(told) == sorted([("nightly", "backup_missed", line["slot"]) for line in missed]
+                                          + [("resting", "backup_skipped", line["slot"]) for line in skipped])
+            rows, _ = ask(daemon, "why", instance="crs-00000002")
+            assert len(rows) == 12 and "nothing was sent: the slot was found later" in rows[0]["text"]
+            assert daemon.stop() == 0
+    assert not daemon.events("backup_missed") + daemon.events("backup_skipped")  # of the second life
+
+
 @pytest.mark.parametrize(
     "verb, arguments, code, text",
     [

@@ -89,6 +89,23 @@ static void order(struct shelf *shelf, const char *instance, int64_t slot)
     assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
 }
 
+static void pass_over(struct shelf *shelf, int64_t slot)
+{
+    const struct ledger_entry entry = {
+        .kind = LEDGER_ENDED,
+        .schedule = "nightly",
+        .instance = LEDGER_WHOLE_SLOT,
+        .region = "",
+        .slot = wall_from_seconds(slot),
+        .result = LEDGER_MISSED,
+        .code = "",
+        .message = "passed",
+        .request_id = "",
+        .at = wall_from_seconds(slot),
+    };
+    assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
+}
+
 static void check_kept(struct shelf *shelf)
 {
     struct seen seen = {.count = 0};
@@ -125,6 +142,9 @@ static void check_kept(struct shelf *shelf)
     assert_int_equal(last.us, slot.us);
     assert_int_equal(recorded(context, "nightly", slot, &first, &last), LEDGER_NO_SLOT);
     order(shelf, "crs-a", SLOT + 70); /* is no slot of the plan */
+    assert_true(shelf_wait_idle(shelf, 10000));
+    assert_int_equal(recorded(context, "nightly", slot, &first, &last), LEDGER_NO_SLOT);
+    pass_over(shelf, SLOT + 80); /* was never opened */
     assert_true(shelf_wait_idle(shelf, 10000));
     assert_int_equal(recorded(context, "nightly", slot, &first, &last), LEDGER_NO_SLOT);
     assert_int_equal(recorded(context, "weekly", (struct wall){0}, &first, &last), LEDGER_NO_SLOT);

@@ -338,6 +338,15 @@ static void test_slots_as_a_whole(void **state)
     seen = ask(place->history, &query, 1);
     assert_int_equal(seen.count, 0);
     free(seen.runs);
+    shelf_exec(&place->shelf, "INSERT INTO runs(schedule, slot, instance, state, attempt, result)"
+                              " VALUES('c', 1000000, 'crs-a', 1, 0, 'skipped')");
+    query = (struct history_query){.whole_slots = true, .until = WALL_NEVER};
+    seen = ask(place->history, &query, 1);
+    assert_int_equal(seen.count, 2);
+    assert_string_equal(seen.runs[0].schedule, "c");
+    assert_string_equal(seen.runs[0].instance, "*");
+    assert_string_equal(seen.runs[1].schedule, "d");
+    free(seen.runs);
 }
 
 /* ---- bounds ---- */
@@ -543,7 +552,8 @@ static void test_decisions(void **state)
                " ('s', 7, 'crs-fifth', 1, 5, 7, 'submitted', NULL)");
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct told told = {.count = 0};
-        assert_int_equal(ledger_decisions(place->history, cases[i].instance, hear, &told), 0);
+        const struct ledger_decided of = {.instance = cases[i].instance};
+        assert_int_equal(ledger_decisions(place->history, &of, hear, &told), 0);
         size_t count = (cases[i].first != NULL) + (size_t)(cases[i].second != NULL);
         assert_int_equal(told.count, count);
         if (count > 0) {
@@ -565,7 +575,8 @@ static void test_decisions_in_order(void **state)
                " INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result,"
                " finish, finished_at) SELECT 's', i * 100, 'crs-a', 1, 1, i * 100 + 1, 'submitted',"
                " 'succeeded', i * 100 + 150 FROM n");
-    assert_int_equal(ledger_decisions(place->history, "crs-a", hear, &told), 0);
+    const struct ledger_decided of = {.instance = "crs-a"};
+    assert_int_equal(ledger_decisions(place->history, &of, hear, &told), 0);
     assert_int_equal(told.count, LEDGER_DECISIONS_MAX);
     assert_int_equal(told.at[0], 8150);
     assert_string_equal(told.events[0], "backup_succeeded");
@@ -575,6 +586,54 @@ static void test_decisions_in_order(void **state)
     assert_string_equal(told.events[2], "backup_submitted");
     for (size_t i = 1; i < told.count; i++)
         assert_true(told.at[i] < told.at[i - 1]);
+}
+
+/* Slots as a whole are told to their members, but for those that have a row of their own there. */
+static void test_decisions_of_slots(void **state)
+{
+    static const char *const schedules[] = {"other", "s"};
+    static const char *const told_of[][3] = {
+        {"backup_skipped", "nothing was sent: the schedule is paused", NULL},
+        {"backup_missed", "nothing was sent: passed, with all others", NULL},
+        {"backup_missed", "nothing was sent: the slot passed while", NULL},
+        {"backup_submitted", "accepted", NULL},
+    };
+    struct place *place = *state;
+    struct told told = {.count = 0};
+    struct ledger_decided of = {"crs-a", schedules, COUNT(schedules)};
+    shelf_exec(&place->shelf,
+               "INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result,"
+               " message) VALUES"
+               " ('s', 100, 'crs-a', 1, 1, 101, 'submitted', NULL),"
+               " ('s', 100, '*', 1, 0, 102, 'skipped', 'paused')," /* the others */
+               " ('s', 200, '*', 1, 0, 401, 'missed', 'passed'),"
+               " ('s', 300, '*', 1, 0, 402, 'missed', 'passed, with all others before then'),"
+               " ('s', 400, '*', 1, 0, 403, 'submitted', NULL),"
+               " ('t', 500, '*', 1, 0, 501, 'missed', 'too_late'),"
+               " ('other', 600, '*', 1, 0, 601, 'skipped', 'paused')");
+    assert_int_equal(ledger_decisions(place->history, &of, hear, &told), 0);
+    assert_int_equal(told.count, COUNT(told_of));
+    for (size_t i = 0; i < told.count; i++) {
+        assert_string_equal(told.events[i], told_of[i][0]);
+        assert_non_null(strstr(told.texts[i], told_of[i][1]));
+    }
+    told.count = 0;
+    of.schedule_count = 0;
+    assert_int_equal(ledger_decisions(place->history, &of, hear, &told), 0);
+    assert_int_equal(told.count, 1);
+    /* Its newest fifty are no older than the slots that count. */
+    told.count = 0;
+    of.schedule_count = COUNT(schedules);
+    shelf_exec(&place->shelf,
+               "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)"
+               " INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result)"
+               " SELECT 's', i * 1000, 'crs-a', 1, 1, i * 1000 + 1, 'failed' FROM n;"
+               "INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result,"
+               " message) VALUES('s', 59001, '*', 1, 0, 59002, 'missed', 'too_late')");
+    assert_int_equal(ledger_decisions(place->history, &of, hear, &told), 0);
+    assert_int_equal(told.count, LEDGER_DECISIONS_MAX);
+    assert_string_equal(told.events[1], "backup_missed");
+    assert_non_null(strstr(told.texts[1], "later than start_within"));
 }
 
 /* ---- files ---- */
@@ -607,6 +666,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_counts_of_a_slot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newest_good, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_decisions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_decisions_of_slots, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_decisions_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_cannot_be_asked, set_up, tear_down),
     };

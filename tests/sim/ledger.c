@@ -52,6 +52,19 @@ static int result_of(const struct ledger_entry *entry)
     return -1;
 }
 
+/* A slot that was never opened is passed over; one that a start finds open ends. */
+static bool is_passed(const struct ledger_twin *ledger, const struct ledger_entry *entry)
+{
+    if (entry->kind != LEDGER_ENDED
+        || (entry->result != LEDGER_MISSED && entry->result != LEDGER_SKIPPED))
+        return false;
+    for (size_t i = 0; i < ledger->slot_count; i++)
+        if (ledger->slots[i].open && ledger->slots[i].slot.us == entry->slot.us
+            && ledger->slots[i].schedule == ledger_find_schedule(entry->schedule))
+            return false;
+    return true;
+}
+
 static int twin_append(void *context, const struct ledger_entry *entry)
 {
     struct sim *sim = context;
@@ -64,6 +77,12 @@ static int twin_append(void *context, const struct ledger_entry *entry)
                (long long)entry->task_id);
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
     struct record *record = NULL;
+    if (whole && is_passed(ledger, entry)) {
+        if (planted == PLANT_UNKEPT_PASSED)
+            return 0;
+        oracle_slot_passed(&sim->oracle, entry->schedule, entry->slot,
+                           entry->result == LEDGER_SKIPPED);
+    }
     if (!whole) {
         record = oracle_find(&sim->oracle, entry->schedule, entry->instance, entry->slot);
         if (record == NULL)

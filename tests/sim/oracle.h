@@ -194,6 +194,9 @@ struct watched_schedule {
     struct wall next;      /* the slot after the horizon */
     struct wall told_last; /* of the lines for whole slots since the horizon */
     bool told_any;
+    bool awaits_line; /* the ledger was told of a slot that is not opened: */
+    struct wall passed;
+    bool passed_skipped;                         /* or missed */
     struct wall paused_until;                    /* by an operator; LEDGER_NO_PAUSE: it is not */
     struct taken_pause pauses[PAUSES_TAKEN_MAX]; /* of a durable ledger, oldest first */
     int pause_count;
@@ -351,6 +354,9 @@ void oracle_asked(struct oracle *oracle); /* a request that only asks; no entry 
 
 /* The ledger is asked for the first and the last slot of the plan after `after` that it has. */
 void oracle_recorded(struct oracle *oracle, int schedule, struct wall after);
+/* An entry for a slot that was never opened; its line comes next. */
+void oracle_slot_passed(struct oracle *oracle, const char *schedule, struct wall slot,
+                        bool skipped);
 /* The ledger did not take the entry of a slot that is to be opened. */
 void oracle_slot_refused(struct oracle *oracle);
 void oracle_entry_refused(struct oracle *oracle);

@@ -1,6 +1,7 @@
 /*
  * See oracle.h: slots and lines. A schedule's horizon only moves to slots of its rule, in order,
- * and each slot it passes has one line for the whole of it, or a record for each instance.
+ * and each slot it passes has one line for the whole of it, or a record for each instance. What has
+ * a line for the whole has an entry in the ledger before it, a row of them one for the first.
  */
 #include "sim/oracle_internal.h"
 
@@ -122,6 +123,7 @@ static void start_clock(struct oracle *oracle)
         struct watched_schedule *s = &oracle->schedules[i];
         s->unsettled = false;
         s->left.any = false;
+        s->awaits_line = false;
         s->horizon = s->kept_horizon;
     }
 }
@@ -214,6 +216,9 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
     if (oracle->held)
         oracle_break(oracle, RULE_POLICY, "%s: the slot %lld opens by a wrong clock", name,
                      (long long)slot.us);
+    if (s->awaits_line)
+        oracle_break(oracle, RULE_ACCOUNT, "%s: the ledger has the slot %lld, the log nothing",
+                     name, (long long)s->passed.us);
     struct wall from = s->told_any ? s->told_last : s->horizon;
     bool has_line = s->told_any && s->told_last.us == slot.us;
     if (slot.us <= s->horizon.us)
@@ -300,6 +305,26 @@ static const struct field *field_of(const struct event *event, const char *key)
     return NULL;
 }
 
+void oracle_slot_passed(struct oracle *oracle, const char *schedule, struct wall slot, bool skipped)
+{
+    struct watched_schedule *s = &oracle->schedules[oracle_schedule_index(schedule)];
+    if (s->awaits_line)
+        oracle_break(oracle, RULE_ACCOUNT, "%s: the ledger has the slot %lld, the log nothing",
+                     schedule, (long long)s->passed.us);
+    s->awaits_line = true;
+    s->passed = slot;
+    s->passed_skipped = skipped;
+}
+
+static void check_passed(struct oracle *oracle, const char *name, struct watched_schedule *s,
+                         struct wall slot, bool skipped)
+{
+    if (!s->awaits_line || s->passed.us != slot.us || s->passed_skipped != skipped)
+        oracle_break(oracle, RULE_ACCOUNT, "%s: a line for the slot %lld, and no entry", name,
+                     (long long)slot.us);
+    s->awaits_line = false;
+}
+
 /* What lies in a pause is called skipped, and nothing else is. */
 static void check_paused(struct oracle *oracle, int schedule, struct wall slot, bool skipped)
 {
@@ -310,9 +335,11 @@ static void check_paused(struct oracle *oracle, int schedule, struct wall slot, 
 }
 
 /* The same of a rule that was given up while the clock was not believed. */
-static bool told_left(struct oracle *oracle, const struct event *event, const char *name)
+static bool told_left(struct oracle *oracle, const struct event *event, const char *name,
+                      bool skipped)
 {
-    struct left_rule *left = &oracle->schedules[oracle_schedule_index(name)].left;
+    struct watched_schedule *s = &oracle->schedules[oracle_schedule_index(name)];
+    struct left_rule *left = &s->left;
     const struct field *slot = field_of(event, "slot");
     const struct field *before = field_of(event, "before");
     const struct field *slots = field_of(event, "slots");
@@ -328,6 +355,7 @@ static bool told_left(struct oracle *oracle, const struct event *event, const ch
             oracle_break(oracle, RULE_ACCOUNT, "%s: not %lld slots in one line", name,
                          (long long)count);
     }
+    check_passed(oracle, name, s, (struct wall){slot->number}, skipped);
     if (left->told.us > left->until.us)
         oracle_break(oracle, RULE_POLICY, "%s: the slot %lld comes after its rule was given up",
                      name, (long long)left->told.us);
@@ -345,7 +373,7 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
     const struct field *slots = field_of(event, "slots");
     if (slot != NULL && oracle_told_whole(oracle, index, (struct wall){slot->number}, skipped))
         return;
-    if (told_left(oracle, event, name))
+    if (told_left(oracle, event, name, skipped))
         return;
     struct wall from = s->told_any ? s->told_last : s->horizon;
     if (slot == NULL || oracle_next_slot(s, from).us != slot->number) {
@@ -355,6 +383,7 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
     s->told_any = true;
     s->told_last = (struct wall){slot->number};
     check_paused(oracle, index, s->told_last, skipped);
+    check_passed(oracle, name, s, s->told_last, skipped);
     if (before == NULL)
         return;
     struct wall last = wall_add_us((struct wall){before->number}, -1);

@@ -58,6 +58,7 @@ static const struct bed beds[] = {
     {PLANT_FORGET_PAUSE, "a start forgets a pause", {RULE_POLICY}},
     {PLANT_ENDLESS_PAUSE, "a pause never ends", {RULE_POLICY}},
     {PLANT_RESUME_LOSES, "resumed, the next slot is lost", {RULE_POLICY}},
+    {PLANT_UNKEPT_PASSED, "passes slots unrecorded", {RULE_ACCOUNT}},
 };
 
 /* ---- the wraps ---- */

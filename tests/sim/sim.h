@@ -52,6 +52,7 @@ enum plant {
     PLANT_FORGET_PAUSE,    /* a start forgets what is paused */
     PLANT_ENDLESS_PAUSE,   /* a pause has no end */
     PLANT_RESUME_LOSES,    /* the slot after the end of a pause is skipped */
+    PLANT_UNKEPT_PASSED,   /* slots that are not opened do not reach the ledger */
 };
 
 struct pending_record {

@@ -97,6 +97,8 @@ static int append(void *context, const struct ledger_entry *entry)
         && (entry->result == LEDGER_MISSED || entry->result == LEDGER_SKIPPED))
         assert(entry->message[0] != '\0'); /* why */
     bool whole = strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0;
+    if (whole && entry->kind == LEDGER_ENDED)
+        twin->slots_ended[entry->result]++;
     if (whole || (entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN))
         return 0;
     if (entry->kind == LEDGER_FINISHED) {
@@ -186,6 +188,8 @@ static int recorded(void *context, const char *schedule, struct wall after, stru
         if (entry->is_horizon || strcmp(entry->schedule, schedule) != 0
             || entry->slot.us <= after.us || entry->run_kind == LEDGER_KIND_OPERATOR)
             continue;
+        if (entry->kind == LEDGER_ENDED && strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0)
+            continue; /* what was opened has another, and what was passed over is not recorded */
         first = wall_earlier(first, entry->slot);
         last = entry->slot.us > last.us ? entry->slot : last;
     }

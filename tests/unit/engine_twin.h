@@ -75,6 +75,7 @@ struct twin {
     int line_count;
     int started;
     int ended[LEDGER_MISSED + 1];
+    int slots_ended[LEDGER_MISSED + 1]; /* as a whole */
     int finished[LEDGER_UNWATCHED + 1];
     struct twin_horizon horizons[TWIN_SCHEDULES_MAX];
     int horizon_count;

@@ -75,6 +75,8 @@ static void passed(int64_t away_s, bool paused, bool catches_up, int64_t start_w
     assert_int_equal(twin_count_lines(&twin, want_event), want_lines);
     assert_int_equal(twin_count_lines(&twin, "event=backup_"), want_lines);
     assert_int_equal(twin_count_lines(&twin, "event=clock_jumped"), 1);
+    assert_int_equal(twin.slots_ended[LEDGER_MISSED], paused ? 0 : want_lines);
+    assert_int_equal(twin.slots_ended[LEDGER_SKIPPED], paused ? want_lines : 0);
     twin_finish(&twin);
 }
 
