@@ -66,7 +66,7 @@ class Daemon:
                              **(environment or {})}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
-                self._environment[name] = os.environ[name]
+                self._environment.setdefault(name, os.environ[name])
         if keys:
             self._environment["TENCENTCLOUD_SECRET_ID"], self._environment["TENCENTCLOUD_SECRET_KEY"] = keys
         self._arguments = [*arguments]
