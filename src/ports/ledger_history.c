@@ -15,6 +15,7 @@
 #include "engine/ports.h"
 #include "ports/ledger_schema.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -300,9 +301,11 @@ static int walk_slot(struct page *page)
         return walk_rows(page, rows, at.schedule, at.instance);
     int r = 0;
     for (size_t i = 0; r == 0 && !is_over(page) && i < query->instance_count; i++) {
-        int order = strcmp(page->names[i], at.instance);
+        const char *name = page->names[i];
+        assert(name != NULL); /* there is one for each */
+        int order = strcmp(name, at.instance);
         if (order >= 0)
-            r = walk_rows(page, rows, order == 0 ? at.schedule : "", page->names[i]);
+            r = walk_rows(page, rows, order == 0 ? at.schedule : "", name);
     }
     return r;
 }
