@@ -4,22 +4,24 @@
 
 bool breaker_allows(const struct breaker *breaker, struct mono now)
 {
-    return breaker->opened == 0 || (!breaker->probes && !mono_before(now, breaker->until));
+    return breaker->opened == 0 || (breaker->probe == 0 && !mono_before(now, breaker->until));
 }
 
 struct mono breaker_ready_at(const struct breaker *breaker, struct mono now)
 {
     if (breaker->opened == 0)
         return now;
-    return breaker->probes ? MONO_NEVER : breaker->until;
+    return breaker->probe != 0 ? MONO_NEVER : breaker->until;
 }
 
-bool breaker_send(struct breaker *breaker)
+uint32_t breaker_send(struct breaker *breaker)
 {
     if (breaker->opened == 0)
-        return false;
-    breaker->probes = true;
-    return true;
+        return 0;
+    if (++breaker->probes == 0)
+        breaker->probes = 1;
+    breaker->probe = breaker->probes;
+    return breaker->probe;
 }
 
 static void open_it(struct breaker *breaker, struct mono now, uint64_t bits)
@@ -33,17 +35,17 @@ static void open_it(struct breaker *breaker, struct mono now, uint64_t bits)
     breaker->until = mono_add_ns(now, delay_us * NS_PER_US);
 }
 
-enum breaker_change breaker_judge(struct breaker *breaker, struct mono now, bool alive, bool probe,
-                                  uint64_t bits)
+enum breaker_change breaker_judge(struct breaker *breaker, struct mono now, bool alive,
+                                  uint32_t probe, uint64_t bits)
 {
     if (alive) {
         bool was_open = breaker->opened > 0;
-        *breaker = (struct breaker){0};
+        *breaker = (struct breaker){.probes = breaker->probes};
         return was_open ? BREAKER_CLOSED : BREAKER_SAME;
     }
     if (breaker->opened > 0) {
-        if (probe) {
-            breaker->probes = false;
+        if (probe != 0 && probe == breaker->probe) {
+            breaker->probe = 0;
             open_it(breaker, now, bits);
         }
         return BREAKER_SAME;
@@ -54,8 +56,8 @@ enum breaker_change breaker_judge(struct breaker *breaker, struct mono now, bool
     return BREAKER_OPENED;
 }
 
-void breaker_forget(struct breaker *breaker, bool probe)
+void breaker_forget(struct breaker *breaker, uint32_t probe)
 {
-    if (probe)
-        breaker->probes = false;
+    if (probe == breaker->probe)
+        breaker->probe = 0;
 }

@@ -15,15 +15,17 @@
 #include "base/instant.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define BREAKER_TRIP 8
 #define BREAKER_WAIT_MIN_US US_PER_SECOND
 #define BREAKER_WAIT_MAX_US (30 * US_PER_SECOND)
 
 struct breaker {
-    int dead;    /* answers in a row, while closed */
-    int opened;  /* how often since it was last closed; 0: it is closed */
-    bool probes; /* a probe is under way */
+    int dead;        /* answers in a row, while closed */
+    int opened;      /* how often since it was last closed; 0: it is closed */
+    uint32_t probe;  /* the number of the one that is under way; 0: none is */
+    uint32_t probes; /* numbers given so far */
     struct mono until;
 };
 
@@ -39,8 +41,11 @@ bool breaker_allows(const struct breaker *breaker, struct mono now);
 /* When one may be at the earliest; MONO_NEVER while a probe's answer is awaited. */
 struct mono breaker_ready_at(const struct breaker *breaker, struct mono now);
 
-/* A request is sent; true where it is the probe, which the caller remembers. */
-bool breaker_send(struct breaker *breaker);
+/*
+ * A request is sent. 0, or its number where it is the probe, which the caller remembers: one that
+ * was sent before the last sign of life is a probe no more.
+ */
+uint32_t breaker_send(struct breaker *breaker);
 
 enum breaker_change {
     BREAKER_SAME,
@@ -49,8 +54,8 @@ enum breaker_change {
 };
 
 /* A request ended: with a sign of life of the endpoint, or without. */
-enum breaker_change breaker_judge(struct breaker *breaker, struct mono now, bool alive, bool probe,
-                                  uint64_t bits);
+enum breaker_change breaker_judge(struct breaker *breaker, struct mono now, bool alive,
+                                  uint32_t probe, uint64_t bits);
 
 /* The probe said nothing about the endpoint: another may follow. */
-void breaker_forget(struct breaker *breaker, bool probe);
+void breaker_forget(struct breaker *breaker, uint32_t probe);

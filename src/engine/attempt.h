@@ -108,7 +108,7 @@ struct run {
     int failures; /* of tasks of this slot */
     enum ledger_kind kind;
     bool owes_token;
-    bool probe;           /* it is the breaker's */
+    uint32_t probe;       /* its number among the breaker's; 0: it is none */
     bool stayed;          /* it never reached the network: says nothing about the endpoint */
     const char *dropped;  /* a word for the log: no attempt follows the one in flight; NULL */
     struct mono ready_at; /* when its entry was durable */

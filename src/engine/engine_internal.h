@@ -206,7 +206,7 @@ int engine_get_lane(struct engine *engine, const struct host *host, struct lane 
 
 /* What any answer teaches about its lane and the bucket of its action. */
 void engine_learn(struct engine *engine, struct lane *lane, struct bucket *bucket,
-                  const char *action, const struct verdict *verdict, bool answered, bool probe);
+                  const char *action, const struct verdict *verdict, bool answered, uint32_t probe);
 
 /* The run is accepted: told, ended and watched; `done` says that its backup is known to stand. */
 void engine_submit(struct engine *engine, struct run *run, const char *found, bool done);

@@ -137,7 +137,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
         const struct exchange exchange = {
             .kind = EXCHANGE_NOT_SENT, .error = err.text, .date_second = -1};
         breaker_forget(&lane->breaker, flight->probe);
-        flight->probe = false;
+        flight->probe = 0;
         engine_file_outcome(engine, flight->ticket, &exchange, engine->now.mono);
     }
     return r >= 0;
@@ -274,7 +274,7 @@ static void take_flight(struct engine *engine, struct flight *flight)
     engine_learn(engine, lane, bucket, inquiry_name(flight->action), &flight->verdict, answered,
                  flight->probe);
     engine_judge_keys(engine, flight->keys, &flight->verdict, NULL);
-    if (flight->probe)
+    if (flight->probe != 0)
         lane->turned_away = answered && breaker_is_open(&lane->breaker);
     struct inquiry *inquiry = flight->inquiry;
     lane->flights--;

@@ -52,7 +52,7 @@ struct flight {
     bool has_left;
     bool has_outcome;
     bool owes_token;
-    bool probe;
+    uint32_t probe;       /* as of a run */
     struct wall asked_at; /* the answer is no older */
     uint64_t keys;        /* generation of those that signed it */
     enum exchange_kind outcome;

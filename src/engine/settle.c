@@ -240,7 +240,7 @@ static void take_left(struct run *run)
 
 /* Whether the host lives. A gateway that has nothing behind it is as good as dead. */
 static void judge_endpoint(struct engine *engine, struct lane *lane, const struct verdict *verdict,
-                           bool answered, bool probe)
+                           bool answered, uint32_t probe)
 {
     bool alive = answered && verdict->http_status < 500;
     uint64_t bits = engine->ports.chance.next(engine->ports.chance.context);
@@ -251,7 +251,7 @@ static void judge_endpoint(struct engine *engine, struct lane *lane, const struc
 }
 
 void engine_learn(struct engine *engine, struct lane *lane, struct bucket *bucket,
-                  const char *action, const struct verdict *verdict, bool answered, bool probe)
+                  const char *action, const struct verdict *verdict, bool answered, uint32_t probe)
 {
     judge_endpoint(engine, lane, verdict, answered, probe);
     if (verdict->class == VERDICT_THROTTLED
@@ -388,7 +388,7 @@ static void take_outcome(struct engine *engine, struct run *run)
     else
         engine_learn(engine, run->lane, &run->lane->bucket, "ManualBackupInstance", &run->verdict,
                      answered, run->probe);
-    run->probe = false;
+    run->probe = 0;
     engine_judge_keys(engine, run->keys, &run->verdict, run);
     decide(engine, run);
 }

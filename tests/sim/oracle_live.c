@@ -7,6 +7,7 @@
 #define NAMED_LIMIT_MIN 10               /* a second: the least that the cloud may have named */
 #define RECOVERY_NS (65 * NS_PER_SECOND) /* requests out, throttling and waits of the faults */
 #define IDLE_TURNS_MAX 20                /* in a row, without anything done */
+#define PREPARE_NS (2 * NS_PER_SECOND)   /* so long ahead a member is made ready */
 #define TURN_CLOSE_NS (5 * MS)           /* turns nearer than this are one after the other */
 #define OVERLAP_LOOK_NS (600 * MS)       /* a run looks again so soon whether it may begin */
 #define LATE_SLACK_NS (4 * MS)           /* a late timer and the ledger's delay come on top */
@@ -77,13 +78,17 @@ void oracle_before_turn(struct oracle *oracle)
         check_lateness(oracle);
 }
 
-/* Somebody's instant has come, who may have to wait for an earlier backup all the same. */
+/* Somebody's instant has come, or that to be prepared for it, who may have to wait for an earlier
+ * backup all the same. */
 static bool has_come_due(const struct oracle *oracle)
 {
     for (size_t i = 0; i < oracle->open.count; i++) {
         const struct record *r = &oracle->records[oracle->open.list[i]];
         int64_t due = clock_when_wall(oracle->clock, r->due);
-        if (!r->was_sent && due > oracle->last_turn && due <= oracle->clock->now)
+        int64_t prepared = due - PREPARE_NS;
+        if (!r->was_sent
+            && ((due > oracle->last_turn && due <= oracle->clock->now)
+                || (prepared > oracle->last_turn && prepared <= oracle->clock->now)))
             return true;
     }
     return false;

@@ -140,11 +140,11 @@ void __wrap_listing_judge_backups(const struct exchange *exchange, const char *t
 }
 
 enum breaker_change __real_breaker_judge(struct breaker *breaker, struct mono now, bool alive,
-                                         bool probe, uint64_t bits);
+                                         uint32_t probe, uint64_t bits);
 enum breaker_change __wrap_breaker_judge(struct breaker *breaker, struct mono now, bool alive,
-                                         bool probe, uint64_t bits);
+                                         uint32_t probe, uint64_t bits);
 enum breaker_change __wrap_breaker_judge(struct breaker *breaker, struct mono now, bool alive,
-                                         bool probe, uint64_t bits)
+                                         uint32_t probe, uint64_t bits)
 {
     if (planted == PLANT_STAYS_DOWN && breaker->opened > 0)
         alive = false;
