@@ -215,6 +215,13 @@ static bool was_asked(const struct verdict *verdict)
     return verdict->class != VERDICT_NOT_SENT && verdict->class != VERDICT_THROTTLED;
 }
 
+/* The clock was ahead for a while, and its grace began too early. */
+static void begin_anew(struct engine *engine, struct watch *watch)
+{
+    watch->graced = watch->in_vain = false;
+    set_end(engine, watch, wall_diff_us(watch->overdue_at, engine->now.wall));
+}
+
 void engine_watch_answered(struct engine *engine, struct watch *watch, const struct flight *flight)
 {
     engine_note_watch(watch, &flight->verdict);
@@ -236,9 +243,8 @@ void engine_watch_answered(struct engine *engine, struct watch *watch, const str
     if (task.state == TASK_RUNNING && overdue) {
         give_up(engine, watch);
     } else if (task.state == TASK_RUNNING) {
-        if (watch->graced) /* the clock was ahead for a while */
-            set_end(engine, watch, wall_diff_us(watch->overdue_at, engine->now.wall));
-        watch->graced = watch->in_vain = false;
+        if (watch->graced)
+            begin_anew(engine, watch);
         watch->running_at = flight->asked_at;
         ask_again(engine, watch);
     } else if (task.state != TASK_FAILED || !try_again(engine, watch, &task)) {
@@ -273,7 +279,9 @@ void engine_expire_watches(struct engine *engine)
         if (top->key > engine->now.wall.us)
             return;
         struct watch *watch = HEAP_OWNER(top, struct watch, stale);
-        if (!give_grace(engine, watch))
+        if (wall_before(engine->now.wall, watch->overdue_at))
+            begin_anew(engine, watch);
+        else if (!give_grace(engine, watch))
             give_up(engine, watch);
     }
 }

@@ -763,6 +763,40 @@ static void lose_old(struct twin *twin, int64_t us, bool gateway)
     }
 }
 
+/* Overdue by a clock that was ahead alone, and asked for in vain: not stuck before its time. */
+static void a_grace_that_began_too_early_is_none(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    twin_init(&twin, NOON - 10);
+    twin.keeps_questions = true;
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "12h");
+    schedule->complete_within_us = 1200 * SECOND;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin_start(&twin, config);
+    twin_run(&twin, 11 * SECOND);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 5 * SECOND);
+    struct wall was = twin.now.wall;
+    twin.now.wall = wall_add_us(was, 1800 * SECOND);
+    twin_step(&twin);
+    twin.now.wall = was;
+    twin_step(&twin);
+    for (int i = 0; i < 300; i++) {
+        lose_old(&twin, 0, false);
+        twin_run(&twin, SECOND);
+    }
+    assert_int_equal(twin.finished[LEDGER_STUCK], 0);
+    assert_int_equal(engine_status(twin.engine).watched, 1);
+    for (int i = 0; i < 1200; i++) {
+        lose_old(&twin, 0, false);
+        twin_run(&twin, SECOND);
+    }
+    assert_int_equal(twin.finished[LEDGER_STUCK], 1);
+    twin_finish(&twin);
+}
+
 static void start_many(struct twin *twin)
 {
     static char ids[60][16];
@@ -841,6 +875,7 @@ int main(void)
         cmocka_unit_test(a_long_downtime_makes_nothing_stuck_unseen),
         cmocka_unit_test(an_overdue_watch_waits_for_its_turn),
         cmocka_unit_test(a_grace_ends_with_its_cause),
+        cmocka_unit_test(a_grace_that_began_too_early_is_none),
         cmocka_unit_test(a_reopened_slot_takes_in_nobody),
         cmocka_unit_test(a_slot_that_is_not_gone_on_with_ends_whole),
         cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
