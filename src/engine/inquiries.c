@@ -123,7 +123,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
     heap_remove(&lane->asks[inquiry->action].due, &inquiry->node);
     if (!inquiry->of_watch)
         start_look(engine, inquiry, flight);
-    flight->asked_at = engine->now.wall;
+    flight->asked_at = engine->now;
     flight->sent_at = engine->now.mono;
     flight->keys = keys->generation;
     flight->owes_token = true;

@@ -52,9 +52,9 @@ struct flight {
     bool has_left;
     bool has_outcome;
     bool owes_token;
-    uint32_t probe;       /* as of a run */
-    struct wall asked_at; /* the answer is no older */
-    uint64_t keys;        /* generation of those that signed it */
+    uint32_t probe;      /* as of a run */
+    struct now asked_at; /* the answer is no older */
+    uint64_t keys;       /* generation of those that signed it */
     enum exchange_kind outcome;
     struct mono sent_at;
     struct mono left_at;

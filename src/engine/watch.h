@@ -35,7 +35,7 @@ struct watch {
     enum ledger_kind kind;
     struct wall submitted_at;
     struct wall overdue_at; /* the end of complete_within */
-    struct wall running_at; /* when it was last seen not ended; 0: never */
+    struct now running_at;  /* when it was last seen not ended; 0: never */
     uint16_t failed; /* what the last question came to, see engine_note_watch(); 0: an answer */
     bool told;       /* that it cannot be asked for */
     bool graced;     /* asked for once more at the end of complete_within */

@@ -261,11 +261,18 @@ static void ask_now(struct engine *engine, struct watch *watch)
     engine_ask(engine, &watch->ask, INQUIRY_TASK, 0);
 }
 
+/* How old that is. The clock may have been set since, or the host have slept: the longer of two. */
+static int64_t since_running_us(const struct engine *engine, const struct watch *watch)
+{
+    int64_t by_wall = wall_diff_us(engine->now.wall, watch->running_at.wall);
+    int64_t by_mono = mono_diff_ns(engine->now.mono, watch->running_at.mono) / NS_PER_US;
+    return by_wall > by_mono ? by_wall : by_mono;
+}
+
 /* Nobody has looked for long: it may well have ended meanwhile. */
 static bool give_grace(struct engine *engine, struct watch *watch)
 {
-    if (watch->graced
-        || wall_diff_us(engine->now.wall, watch->running_at) <= WATCH_MOST_US + WATCH_GRACE_US)
+    if (watch->graced || since_running_us(engine, watch) <= WATCH_MOST_US + WATCH_GRACE_US)
         return false;
     watch->graced = true;
     set_end(engine, watch, WATCH_GRACE_MOST_US);
@@ -371,7 +378,7 @@ enum start engine_may_start(struct engine *engine, const struct run *run)
     if (!other->is_watch || wall_before(engine->now.wall, run->due))
         return START_LATER;
     struct watch *watch = HEAP_OWNER(other, struct watch, ongoing);
-    if (!wall_before(watch->running_at, run->due))
+    if (since_running_us(engine, watch) <= wall_diff_us(engine->now.wall, run->due))
         return START_NEVER;
     ask_now(engine, watch);
     return START_LATER;

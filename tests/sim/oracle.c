@@ -308,8 +308,7 @@ static void ended(struct oracle *oracle, struct record *r, const struct ledger_e
 }
 
 /* What goes into the ledger beside it, and is read again by a start. */
-static void check_facts(struct oracle *oracle, const struct record *r,
-                        const struct ledger_entry *entry)
+static void note_facts(struct oracle *oracle, struct record *r, const struct ledger_entry *entry)
 {
     const char *name = world_schedule_name(r->schedule);
     bool is_again = entry->kind == LEDGER_ENDED && entry->result == LEDGER_AGAIN;
@@ -317,6 +316,8 @@ static void check_facts(struct oracle *oracle, const struct record *r,
         && entry->run_kind != r->kind)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: recorded as of kind %d, not %d", name,
                      r->instance, (int)entry->run_kind, (int)r->kind);
+    if (entry->kind == LEDGER_STARTED && entry->attempt == 1)
+        r->begun_at = oracle->clock->now;
     if ((is_again || entry->kind == LEDGER_STARTED) && entry->retries != r->retries)
         oracle_break(oracle, RULE_POLICY, "%s %d: %d failed tasks recorded, not %d", name,
                      r->instance, entry->retries, r->retries);
@@ -334,7 +335,7 @@ void oracle_entry(struct oracle *oracle, struct record *record, const struct led
         ended(oracle, record, entry);
     else if (record->may_have_acted && record->refused)
         oracle_again(oracle, record); /* its slot could not be opened again to say so */
-    check_facts(oracle, record, entry);
+    note_facts(oracle, record, entry);
 }
 
 void oracle_told(struct oracle *oracle, struct record *record, int result)

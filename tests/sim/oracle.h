@@ -107,6 +107,7 @@ struct record {
     bool forbids_overlap;
     bool resends;
     int64_t opened_at; /* true time */
+    int64_t begun_at;  /* its first attempt was recorded */
     int64_t ended_at;
     bool in_flight;
     bool may_have_acted; /* by what the engine can know: not to be sent again */

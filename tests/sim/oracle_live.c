@@ -19,12 +19,15 @@
 static int64_t host_free_at(const struct oracle *oracle, const struct watched_host *host)
 {
     int rate = oracle->world->generations[oracle->generation].per_second;
-    if (!world_is_calm(oracle->world) && rate > NAMED_LIMIT_MIN)
+    bool limited = !world_is_calm(oracle->world) && rate > NAMED_LIMIT_MIN;
+    if (limited)
         rate = NAMED_LIMIT_MIN;
+    /* The last may have gone a tenth before its token, which a limit that lapses does not give. */
+    int64_t permille = limited ? 1104 : 1004;
     size_t n = host->sent_count;
     int64_t at = 0;
     if (n > 0)
-        at = host->sent[(n - 1) % ARRIVALS_KEPT] + NS_PER_SECOND * 1004 / 1000 / rate;
+        at = host->sent[(n - 1) % ARRIVALS_KEPT] + NS_PER_SECOND * permille / 1000 / rate;
     if (n >= (size_t)rate) {
         int64_t window = host->sent[(n - (size_t)rate) % ARRIVALS_KEPT] + 1010 * MS
                          + oracle->world->calm.leave_max_us * NS_PER_US;

@@ -238,6 +238,30 @@ static void an_order_inside_the_spread_is_in_the_way(void **state)
     twin_finish(&twin);
 }
 
+/* What was seen by a clock that was ahead is older than it says: the task is asked for anew. */
+static void an_answer_of_before_the_clock_was_set_back_is_old(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, SECOND / 10);
+    twin_accept(&twin, twin.sent_count - 1);
+    twin_run(&twin, 60 * SECOND); /* it is running */
+    twin.keeps_questions = true;
+    twin.now.wall = wall_add_us(twin.now.wall, -50 * SECOND);
+    twin_run(&twin, SECOND);
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, 2 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "reason=overlap"), 0);
+    int n = twin_find(&twin, "DescribeTaskInfo");
+    assert_true(n >= 0);
+    twin_answer(&twin, n, "\"Status\":\"succeed\"");
+    twin_run(&twin, 2 * SECOND);
+    assert_int_equal(sent_of(&twin, "crs-a"), 2);
+    twin_finish(&twin);
+}
+
 static void an_order_in_doubt_is_in_the_way(void **state)
 {
     (void)state;
@@ -443,6 +467,7 @@ int main(void)
         cmocka_unit_test(an_order_goes_before_what_is_prepared),
         cmocka_unit_test(what_is_prepared_makes_way_for_an_order),
         cmocka_unit_test(an_order_inside_the_spread_is_in_the_way),
+        cmocka_unit_test(an_answer_of_before_the_clock_was_set_back_is_old),
         cmocka_unit_test(an_order_in_doubt_is_in_the_way),
         cmocka_unit_test(an_order_is_not_overtaken),
         cmocka_unit_test(another_schedule_is_not_in_the_way),
