@@ -212,6 +212,7 @@ static void release(struct engine *engine, struct lane *lane, struct run *run)
     run->started_at = engine->now.wall;
     run->stayed = false;
     run->probe = breaker_send(&lane->breaker);
+    engine->asked_last = false;
     lane->turned_away = false;
     engine->in_flight++;
     lane->in_flight++;
@@ -261,6 +262,7 @@ bool engine_has_place(const struct engine *engine, const struct lane *lane)
         busy += engine->lanes[i]->runs > 0 ? 1 : 0;
     uint32_t share = busy > 1 ? most / busy : most;
     return engine->in_flight + engine->flights.busy < most
+           && engine->in_flight < engine_run_places(engine)
            && lane->in_flight < (share > 0 ? share : 1);
 }
 
@@ -287,6 +289,7 @@ void engine_dispatch(struct engine *engine)
         engine_rest(engine);
         return;
     }
+    engine_judge_inquiries(engine);
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         struct lane *lane = engine->lanes[(engine->lane_turn + i) % engine->lane_count];
         wake_waiting(engine, lane);
@@ -295,6 +298,7 @@ void engine_dispatch(struct engine *engine)
         send_runs(engine, lane);
     }
     engine_send_inquiries(engine);
+    engine_judge_inquiries(engine);
     engine->lane_turn++;
     if (engine->refusal.held)
         engine_rest(engine); /* there is time enough between two probes */

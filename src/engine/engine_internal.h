@@ -87,6 +87,8 @@ struct engine {
     struct flights flights;
     struct flight *filed_flights; /* oldest first */
     struct flight **filed_flights_tail;
+    bool asks_wait;  /* inquiries have waited too long for a place */
+    bool asked_last; /* what was sent last was one */
     struct ongoings ongoings;
     struct heap stale; /* all watches, by the end of their complete_within */
     uint32_t doubt_count;
@@ -248,6 +250,9 @@ void engine_ask(struct engine *engine, struct inquiry *inquiry, enum inquiry_act
                 int64_t delay_us);
 void engine_stop_asking(struct inquiry *inquiry);
 bool engine_has_ask_place(const struct engine *engine);
+/* Whether some have waited for so long that runs are to leave them their places. */
+void engine_judge_inquiries(struct engine *engine);
+uint32_t engine_run_places(const struct engine *engine); /* of those in flight: runs may have */
 void engine_send_inquiries(struct engine *engine);
 /* The probe of the lane's dead endpoint, where it is due and there is anything to ask. */
 void engine_send_probe(struct engine *engine, struct lane *lane);

@@ -1,11 +1,13 @@
 /*
  * Inquiries: what waits to be asked is asked as tokens allow; what came back goes to its owner.
  *
- * Backups go first: inquiries take at most a quarter of the places in flight (one at least). But
- * while an endpoint is dead its probes are questions, due or not, where there are any: another
- * backup would only be another one that nobody knows about. Failure paths: no keys, no memory ->
- * the lanes rest for a second; a transport that refuses counts as an answer that never came, and
- * the owner asks again later.
+ * Backups go first: inquiries take at most a quarter of the places in flight (one at least), and
+ * are sure of them once one has waited for PATIENCE_NS: else whoever has more backups than places
+ * would never learn what became of them. Where there is one place alone they take turns. While an
+ * endpoint is dead its probes are questions, due or not, where there are any: another backup would
+ * only be another one that nobody knows about. Failure paths: no keys, no memory -> the lanes rest
+ * for a second; a transport that refuses counts as an answer that never came, and the owner asks
+ * again later.
  */
 #include "engine/engine_internal.h"
 
@@ -18,6 +20,7 @@
 
 #define BODY_MAX 512
 #define SHARE 4
+#define PATIENCE_NS (5 * NS_PER_SECOND)
 #define AFTER_S SECONDS_PER_DAY /* lists are asked for up to so long from now */
 /* And from so long before the send: stamps of another zone, or our clock a day ahead then. */
 #define BEFORE_S (34 * 3600)
@@ -47,11 +50,45 @@ void engine_stop_asking(struct inquiry *inquiry)
     inquiry->flight = NULL;
 }
 
+static uint32_t share_of(const struct engine *engine)
+{
+    uint32_t share = (uint32_t)engine->config->max_in_flight / SHARE;
+    return share > 0 ? share : 1;
+}
+
 bool engine_has_ask_place(const struct engine *engine)
 {
+    return engine->flights.busy < share_of(engine)
+           && engine->in_flight + engine->flights.busy < (uint32_t)engine->config->max_in_flight;
+}
+
+/* It could go but for a place, and could so for long. */
+static bool has_waited(const struct lane *lane, const struct ask *ask, struct mono now)
+{
+    const struct heap_node *top = heap_top(&ask->due);
+    return top != NULL && now.ns - PATIENCE_NS >= top->key && breaker_allows(&lane->breaker, now)
+           && !mono_before(now, bucket_ready_at(&ask->bucket, now));
+}
+
+void engine_judge_inquiries(struct engine *engine)
+{
+    engine->asks_wait = false;
+    if (engine->flights.busy >= share_of(engine))
+        return;
+    for (uint32_t i = 0; i < engine->lane_count && !engine->asks_wait; i++)
+        for (int action = 0; action < INQUIRY_ACTIONS && !engine->asks_wait; action++)
+            engine->asks_wait =
+                has_waited(engine->lanes[i], &engine->lanes[i]->asks[action], engine->now.mono);
+}
+
+uint32_t engine_run_places(const struct engine *engine)
+{
     uint32_t most = (uint32_t)engine->config->max_in_flight;
-    uint32_t share = most / SHARE > 0 ? most / SHARE : 1;
-    return engine->flights.busy < share && engine->in_flight + engine->flights.busy < most;
+    if (!engine->asks_wait)
+        return most;
+    if (most == 1)
+        return engine->asked_last ? 1 : 0;
+    return most - share_of(engine);
 }
 
 /* ---- out ---- */
@@ -128,6 +165,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
     flight->keys = keys->generation;
     flight->owes_token = true;
     flight->probe = breaker_send(&lane->breaker);
+    engine->asked_last = true;
     lane->turned_away = false;
     request.ticket = flight->ticket;
     lane->used = true;

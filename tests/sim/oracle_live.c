@@ -44,7 +44,8 @@ static void check_lateness(struct oracle *oracle)
     int share = g->max_in_flight / WORLD_HOSTS_MAX; /* the least that a host has to itself */
     share = share > 0 ? share : 1;
     int64_t ledger = 2 * oracle->world->calm.ledger_max_us * NS_PER_US;
-    if (oracle->draining || oracle->held || oracle->in_flight >= g->max_in_flight)
+    int asks = g->max_in_flight / 4 > 0 ? g->max_in_flight / 4 : 1; /* places that they may have */
+    if (oracle->draining || oracle->held || oracle->in_flight + asks >= g->max_in_flight)
         return;
     for (size_t i = 0; i < oracle->open.count; i++) {
         const struct record *r = &oracle->records[oracle->open.list[i]];

@@ -9,6 +9,7 @@
 #define POLL_LEAST_NS (2 * NS_PER_SECOND)
 #define POLL_MOST_NS (300 * NS_PER_SECOND)
 #define SLACK_NS (10 * NS_PER_SECOND)
+#define TURN_US 1000
 #define GRACE_US (60 * US_PER_SECOND)
 #define RETRY_ROOM_US (6 * US_PER_SECOND) /* another attempt must begin so long before its end */
 
@@ -132,6 +133,19 @@ void oracle_check_silence(struct oracle *oracle)
 
 /* ---- at the end of the quiet time ---- */
 
+/* Until all that are followed have been asked for: a question may have one place alone, in turns
+ * with backups. */
+static int64_t queue_ns(const struct oracle *oracle)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct faults *calm = &oracle->world->calm;
+    int64_t share = g->max_in_flight / 4 > 0 ? g->max_in_flight / 4 : 1;
+    int64_t trip_ns = (calm->leave_max_us + 2 * calm->latency_max_us + TURN_US) * NS_PER_US;
+    int64_t by_place = 2 * trip_ns / share;
+    int64_t by_rate = NS_PER_SECOND / g->per_second;
+    return (int64_t)oracle->watched.count * (by_place > by_rate ? by_place : by_rate);
+}
+
 /* How long after the end of a task its end may not be known, at the most. */
 static int64_t blind_ns(const struct oracle *oracle, const struct record *r, int64_t from)
 {
@@ -140,9 +154,8 @@ static int64_t blind_ns(const struct oracle *oracle, const struct record *r, int
     int64_t by_wall = wall_diff_us(clock_sample(oracle->clock).wall, r->submitted_wall) * NS_PER_US;
     age = by_wall > age ? by_wall : age;
     int64_t poll = age / 3 < POLL_LEAST_NS ? POLL_LEAST_NS : least(age / 3, POLL_MOST_NS);
-    int64_t queue = (int64_t)oracle->watched.count * NS_PER_SECOND / g->per_second;
     int64_t keys = oracle->world->keys_may_change ? KEYS_REST_NS : 0;
-    return keys + poll + poll / 3 + queue + g->timeout_us * NS_PER_US + SLACK_NS;
+    return keys + poll + poll / 3 + queue_ns(oracle) + g->timeout_us * NS_PER_US + SLACK_NS;
 }
 
 void oracle_check_finished(struct oracle *oracle)
@@ -161,7 +174,8 @@ void oracle_check_finished(struct oracle *oracle)
         /* One that nobody looked at for long is asked for once more. */
         bool stuck =
             wall_diff_us(now.wall, r->submitted_wall) > within + GRACE_US + 2 * US_PER_SECOND
-            && oracle->clock->now - oracle->quiet_at > GRACE_US * NS_PER_US + SLACK_NS;
+            && oracle->clock->now - oracle->quiet_at
+                   > GRACE_US * NS_PER_US + SLACK_NS + queue_ns(oracle);
         if (late || stuck)
             oracle_break(oracle, RULE_LIVE, "%s %d: task %lld of the slot %lld is %s, and not told",
                          world_schedule_name(r->schedule), r->instance, (long long)r->followed,
