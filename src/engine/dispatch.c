@@ -96,7 +96,7 @@ struct run *engine_make_run(struct engine *engine, struct lane *lane, struct ope
 /* While keys are refused, who could be the probe is enough. */
 static bool waits_for_probe(const struct engine *engine, const struct lane *lane)
 {
-    return engine->refusal.held && lane->unsent > 0;
+    return engine->refusal.held && lane_unsent_till(lane, engine->now.wall) > 0;
 }
 
 /* Another backup of its instance is in the way of its first attempt alone: none begins later. */

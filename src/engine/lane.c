@@ -208,14 +208,18 @@ uint64_t lane_backlog(const struct lane *lane)
     return backlog;
 }
 
+uint32_t lane_unsent_till(const struct lane *lane, struct wall horizon)
+{
+    const struct heap_node *first = heap_top(&lane->ready);
+    if (first != NULL && first->key > horizon.us)
+        return lane->unsent - (uint32_t)lane->ready.count;
+    return lane->unsent;
+}
+
 bool lane_wants_runs(const struct lane *lane, struct wall horizon)
 {
     uint32_t ahead = (uint32_t)lane->bucket.per_second / 4;
-    uint32_t unsent = lane->unsent;
-    const struct heap_node *first = heap_top(&lane->ready);
-    if (first != NULL && first->key > horizon.us)
-        unsent -= (uint32_t)lane->ready.count; /* the clock was set back: all of them wait for it */
-    return unsent < (ahead < LANE_AHEAD_MIN ? LANE_AHEAD_MIN : ahead);
+    return lane_unsent_till(lane, horizon) < (ahead < LANE_AHEAD_MIN ? LANE_AHEAD_MIN : ahead);
 }
 
 unsigned lane_connections(const struct lane *lane, uint64_t coming)

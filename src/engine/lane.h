@@ -121,6 +121,10 @@ int lane_filter(struct lane *lane, struct digest *digest, void *context, lane_wh
 /* Members that wait in all its batches. */
 uint64_t lane_backlog(const struct lane *lane);
 
+/* Runs that are being recorded, or are and have not been sent. The latter do not count where the
+ * first of them is due after `horizon`: the clock was set back, and all of them wait. */
+uint32_t lane_unsent_till(const struct lane *lane, struct wall horizon);
+
 /* Whether another run may be prepared. Those that are due after `horizon` do not count. */
 bool lane_wants_runs(const struct lane *lane, struct wall horizon);
 

@@ -68,6 +68,8 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
     if (r->kept == KEPT_AGAIN && !slot_of(oracle, r)->open)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: due again in the slot %lld, which has ended",
                      name, r->instance, (long long)r->slot.us);
+    if (r->kept == KEPT_STARTED)
+        r->retries = r->kept_retries; /* that its task failed may not have been taken */
     r->told_ledger = r->told_journal = r->kept == KEPT_ENDED ? r->kept_result : NOT_TOLD;
     r->finish_ledger = r->finish_journal = NOT_TOLD;
     r->followed = r->told_task = r->kept_task;

@@ -1,6 +1,7 @@
 /* Keys that the cloud refuses: scenarios by hand, an engine and its twin, and an account's gate. */
 #include "unit.h"
 
+#include "engine/orders.h"
 #include "engine_twin.h"
 
 #include <stdio.h>
@@ -212,6 +213,25 @@ static void a_restart_tries_again(void **state)
     twin_finish(&twin);
 }
 
+/* Runs that were prepared for an instant which has moved away are no probes, nor in the way of one.
+ */
+static void a_clock_set_back_leaves_a_probe(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    struct gate gate = {.from = 2, .code = "AuthFailure.SecretIdNotFound"};
+    begin(&twin, 20, 3600, true);
+    twin_run(&twin, 9 * SECOND); /* some are prepared for noon */
+    twin.now.wall = wall_add_us(twin.now.wall, -60 * SECOND);
+    twin_step(&twin);
+    const uint32_t first = 0;
+    struct wall slot = engine_order_slot(twin.engine, twin.now);
+    assert_int_equal(engine_order(twin.engine, slot, 0, &first, 1, NULL), 0);
+    serve(&twin, &gate, 40);
+    assert_in_range(twin.sent_count, 2, 6); /* the first, and its probes */
+    twin_finish(&twin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +243,7 @@ int main(void)
         cmocka_unit_test(one_that_is_refused_is_not_the_keys),
         cmocka_unit_test(what_is_not_allowed_waits_for_other_keys),
         cmocka_unit_test(a_restart_tries_again),
+        cmocka_unit_test(a_clock_set_back_leaves_a_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
