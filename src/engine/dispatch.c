@@ -154,12 +154,19 @@ bool engine_wants_run(const struct lane *lane, const struct batch *batch, struct
     return lane_wants_runs(lane, is_due ? now : wall_add_us(now, ENGINE_PREPARE_US));
 }
 
+bool engine_has_run_place(const struct engine *engine, const struct lane *lane)
+{
+    uint32_t share = ENGINE_RUNS_KEPT / engine->lane_count;
+    return engine->run_count < ENGINE_RUNS_MAX - ENGINE_RUNS_KEPT
+           || (engine->run_count < ENGINE_RUNS_MAX && lane->runs < (share > 0 ? share : 1));
+}
+
 static void begin_runs(struct engine *engine, struct lane *lane)
 {
     struct wall now = engine->now.wall;
     for (struct batch *batch; (batch = lane_first_batch(lane)) != NULL;) {
         if (wall_diff_us(batch->head_due, now) > ENGINE_PREPARE_US
-            || !engine_wants_run(lane, batch, now) || engine->run_count == ENGINE_RUNS_MAX
+            || !engine_wants_run(lane, batch, now) || !engine_has_run_place(engine, lane)
             || waits_for_probe(engine, lane))
             return;
         if (wall_diff_us(engine->now.wall, batch->head_due) >= batch->schedule->start_within_us) {
@@ -290,16 +297,20 @@ void engine_dispatch(struct engine *engine)
         return;
     }
     engine_judge_inquiries(engine);
+    uint32_t first = engine->lane_turn;
     for (uint32_t i = 0; i < engine->lane_count; i++) {
-        struct lane *lane = engine->lanes[(engine->lane_turn + i) % engine->lane_count];
+        uint32_t turn = (first + i) % engine->lane_count;
+        struct lane *lane = engine->lanes[turn];
+        uint32_t in_flight = engine->in_flight;
         wake_waiting(engine, lane);
         begin_runs(engine, lane);
         engine_send_probe(engine, lane);
         send_runs(engine, lane);
+        if (engine->in_flight > in_flight)
+            engine->lane_turn = turn + 1;
     }
     engine_send_inquiries(engine);
     engine_judge_inquiries(engine);
-    engine->lane_turn++;
     if (engine->refusal.held)
         engine_rest(engine); /* there is time enough between two probes */
 }

@@ -218,7 +218,7 @@ static void wake_lane(const struct engine *engine, const struct lane *lane, stru
     const struct batch *batch = lane_first_batch(lane);
     if (batch != NULL) {
         wake_wall(wake, wall_add_us(batch->head_due, batch->schedule->start_within_us));
-        if (engine_wants_run(lane, batch, now.wall) && engine->run_count < ENGINE_RUNS_MAX)
+        if (engine_wants_run(lane, batch, now.wall) && engine_has_run_place(engine, lane))
             wake_wall(wake, wall_add_us(batch->head_due, -ENGINE_PREPARE_US));
     }
 

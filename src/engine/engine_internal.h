@@ -49,6 +49,10 @@ struct rejection {
     uint64_t generation;
 };
 
+/* Of the places for runs so many are kept for lanes that have few: all of a dead host's may wait.
+ */
+#define ENGINE_RUNS_KEPT 2048
+
 struct engine {
     struct engine_ports ports;
     struct config *config;
@@ -57,7 +61,8 @@ struct engine {
     struct lane **lanes; /* one a host that was ever configured, while it has work */
     uint32_t lane_count;
     struct lane **by_host; /* the present config's hosts -> lanes */
-    uint32_t lane_turn;    /* which lane goes first: in turn, so that none starves */
+    uint32_t lane_turn; /* which lane goes first: after the last that sent, so that none starves */
+    uint32_t ask_turn;  /* the same for questions, by lane and action */
     struct open_slots open_slots;
     struct open_slots left_open; /* nobody waits in them; their entries have no end, see there */
     struct run_pool *pool;
@@ -165,6 +170,8 @@ void engine_dispatch(struct engine *engine);
 bool engine_wants_run(const struct lane *lane, const struct batch *batch, struct wall now);
 
 /* Whether one more request of the lane may be in flight: its share of max_in_flight is not used. */
+/* Whether the lane may begin another run. */
+bool engine_has_run_place(const struct engine *engine, const struct lane *lane);
 bool engine_has_place(const struct engine *engine, const struct lane *lane);
 
 /* The run waits `delay_us` for its next attempt. */

@@ -181,16 +181,13 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
     return r >= 0;
 }
 
-static void send_asks(struct engine *engine, struct lane *lane, struct ask *ask)
+static bool send_one(struct engine *engine, struct lane *lane, struct ask *ask)
 {
-    for (struct heap_node *top; (top = heap_top(&ask->due)) != NULL;) {
-        if (top->key > engine->now.mono.ns || !engine_has_ask_place(engine)
-            || !breaker_allows(&lane->breaker, engine->now.mono)
-            || !bucket_take(&ask->bucket, engine->now.mono))
-            return;
-        if (!send_flight(engine, HEAP_OWNER(top, struct inquiry, node)))
-            return;
-    }
+    const struct heap_node *top = heap_top(&ask->due);
+    return top != NULL && top->key <= engine->now.mono.ns && engine_has_ask_place(engine)
+           && breaker_allows(&lane->breaker, engine->now.mono)
+           && bucket_take(&ask->bucket, engine->now.mono)
+           && send_flight(engine, HEAP_OWNER(top, struct inquiry, node));
 }
 
 /* A dead endpoint gets probes alone. Where one of them was a question that a gateway turned away,
@@ -216,14 +213,23 @@ void engine_send_probe(struct engine *engine, struct lane *lane)
     }
 }
 
+/* One of each lane and action in turn, and whoever comes after the last one goes first when there
+ * is a place again: a few lost replies are looked for though thousands of tasks are followed. */
 void engine_send_inquiries(struct engine *engine)
 {
     if (mono_before(engine->now.mono, engine->send_from))
         return;
-    for (uint32_t i = 0; i < engine->lane_count; i++) {
-        struct lane *lane = engine->lanes[(engine->lane_turn + i) % engine->lane_count];
-        for (int action = 0; action < INQUIRY_ACTIONS; action++)
-            send_asks(engine, lane, &lane->asks[action]);
+    uint32_t kinds = engine->lane_count * INQUIRY_ACTIONS;
+    uint32_t in_vain = 0;
+    for (uint32_t turn = engine->ask_turn; in_vain < kinds; turn++) {
+        uint32_t kind = turn % kinds;
+        struct lane *lane = engine->lanes[kind / INQUIRY_ACTIONS];
+        if (send_one(engine, lane, &lane->asks[kind % INQUIRY_ACTIONS])) {
+            engine->ask_turn = kind + 1;
+            in_vain = 0;
+        } else {
+            in_vain++;
+        }
     }
 }
 

@@ -24,12 +24,16 @@ static bool is_open(const struct engine *engine, struct wall slot)
     return false;
 }
 
-/* Later than any order before, and no whole second: those are the plan's. */
+/*
+ * Now, and no whole second: those are the plan's. Orders of one instant come one after the other.
+ * Where the clock was set back since the last one, its slot is of another time and holds nobody up.
+ */
 struct wall engine_order_slot(struct engine *engine, struct now now)
 {
     engine_watch_clocks(engine, now);
     struct wall slot = now.wall;
-    if (!wall_before(engine->last_order, slot))
+    int64_t ahead_us = wall_diff_us(engine->last_order, slot);
+    if (ahead_us >= 0 && ahead_us < US_PER_SECOND)
         slot = wall_add_us(engine->last_order, 1);
     while (slot.us % US_PER_SECOND == 0 || is_open(engine, slot))
         slot = wall_add_us(slot, 1);

@@ -6,9 +6,8 @@
 
 #include "engine/engine.h"
 
-#define ORDERS_NAMED_MAX                                                    \
-    1000 /* instances that one order may name: each has an entry of its own \
-          */
+/* Instances that one order may name: each has an entry of its own. */
+#define ORDERS_NAMED_MAX 1000
 #define ORDERS_REFUSED 1
 
 /*

@@ -84,6 +84,25 @@ static void slots_are_never_the_same(void **state)
     twin_finish(&twin);
 }
 
+/* By a clock that was ahead, and has been set back: the next order goes now. */
+static void an_order_does_not_wait_for_an_earlier_clock(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin);
+    twin.now.wall = wall_add_us(twin.now.wall, 1200 * SECOND);
+    twin_run(&twin, SECOND);
+    assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
+    twin_run(&twin, 2 * SECOND);
+    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    twin.now.wall = wall_add_us(twin.now.wall, -1200 * SECOND);
+    twin_run(&twin, SECOND);
+    assert_int_equal(order(&twin, (const uint32_t[]){2}, 1), 0);
+    twin_run(&twin, 2 * SECOND);
+    assert_int_equal(sent_of(&twin, "crs-c"), 1);
+    twin_finish(&twin);
+}
+
 static void those_that_are_named_run_at_once(void **state)
 {
     (void)state;
@@ -459,6 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slots_are_never_the_same),
+        cmocka_unit_test(an_order_does_not_wait_for_an_earlier_clock),
         cmocka_unit_test(those_that_are_named_run_at_once),
         cmocka_unit_test(a_crash_keeps_those_that_were_named),
         cmocka_unit_test(a_crash_keeps_an_order_for_all),
