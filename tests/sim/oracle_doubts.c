@@ -24,6 +24,17 @@ bool oracle_has_backup(const struct oracle *oracle, const struct record *record)
     return task != NULL && !has_failed(oracle, task);
 }
 
+/* Where a file sends again what is not known, an earlier one of two may be the one that was found. */
+static bool has_any_backup(const struct oracle *oracle, const struct record *record)
+{
+    const struct tasks *tasks = &oracle->cloud->tasks;
+    size_t number = (size_t)(record - oracle->records);
+    for (size_t i = 0; i < tasks->count; i++)
+        if (tasks->list[i].record == number && !has_failed(oracle, &tasks->list[i]))
+            return true;
+    return false;
+}
+
 /* By the file that opened the slot, or by the present one. */
 static bool may_resend(const struct oracle *oracle, const struct record *r)
 {
@@ -157,7 +168,7 @@ static void check_adopted(struct oracle *oracle, const struct record *r, int64_t
     const struct task *task = tasks_find(&oracle->cloud->tasks, id);
     if (!r->told_doubt)
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: looked for without a line", name, r->instance);
-    if (id == 0 && !oracle_has_backup(oracle, r))
+    if (id == 0 && !has_any_backup(oracle, r))
         oracle_break(oracle, RULE_ACCOUNT, "%s %d: submitted, but there is no backup", name,
                      r->instance);
     size_t number = (size_t)(r - oracle->records);
