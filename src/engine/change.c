@@ -5,8 +5,9 @@
  * old schedule's. What cannot be taken up, since it cannot be recorded or the clock is not
  * believed, is still to come where the new file has the schedule by the same rule, and missed with
  * a line where it has not. It makes the new plan and lanes and swaps them in only when all of it
- * stands. Open slots keep their old config; members and unsent runs whose instance is no longer in
- * their schedule end as skipped, and so do those in flight if their attempt comes to nothing.
+ * stands. Open slots keep their old config, but for the host that they are sent to (move.c);
+ * members and unsent runs whose instance is no longer in their schedule end as skipped, and so do
+ * those in flight if their attempt comes to nothing.
  */
 #include "engine/engine_internal.h"
 
@@ -266,6 +267,8 @@ int engine_reload(struct engine *engine, struct config *config, struct view *vie
     config_unref(old);
     configure_lanes(engine);
     drop_removed(engine);
+    if (view_moved(engine->view) > 0)
+        engine_move(engine); /* who is new may have been there once */
     drop_lanes(engine);
     return 0;
 }

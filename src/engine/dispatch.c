@@ -52,8 +52,7 @@ static void record(struct engine *engine, struct run *run)
         engine_file_recorded(engine, run->ticket, r);
 }
 
-/* Places in every heap that the run may come to stand in, so that later pushes cannot fail. */
-static bool reserve_places(struct engine *engine, struct lane *lane)
+bool engine_reserve_places(struct engine *engine, struct lane *lane)
 {
     return heap_reserve(&lane->ready, lane->runs + 1U) == 0
            && heap_reserve(&lane->waiting, lane->runs + 1U) == 0
@@ -63,7 +62,7 @@ static bool reserve_places(struct engine *engine, struct lane *lane)
 struct run *engine_make_run(struct engine *engine, struct lane *lane, struct open_slot *open,
                             const struct instance *instance, struct wall due)
 {
-    if (!reserve_places(engine, lane))
+    if (!engine_reserve_places(engine, lane))
         return NULL;
     struct run *run = run_pool_take(engine->pool);
     if (run == NULL)

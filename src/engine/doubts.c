@@ -54,6 +54,14 @@ static void look(struct engine *engine, struct doubt *doubt, int64_t delay_us)
     engine_ask(engine, &doubt->ask, INQUIRY_TASKS, delay_us);
 }
 
+/* What was looked at so far may be half of a list: from the start, where the run is now. */
+void engine_doubt_elsewhere(struct engine *engine, struct doubt *doubt, int64_t delay_us)
+{
+    engine_stop_asking(&doubt->ask);
+    doubt->ask.lane = doubt->run->lane;
+    look(engine, doubt, delay_us);
+}
+
 void engine_doubt(struct engine *engine, struct run *run)
 {
     struct lane *lane = run->lane;

@@ -7,6 +7,7 @@
  *   keys.c       what signs, and what the cloud says of it
  *   settle.c     filed results -> decisions -> ends
  *   change.c     reload and drain
+ *   move.c       what is open goes to the host where a new file has its instance
  *   hold.c       what waits for a clock that can be believed
  *   late.c       what a run waits for, and why one was not sent in time
  *   inquiries.c  requests that only read: queues, tokens, answers
@@ -156,6 +157,8 @@ struct open_slot *engine_reopen(struct engine *engine, const struct schedule *sc
 void engine_expire(struct engine *engine);
 
 /* dispatch.c */
+/* In every heap of the lane, so that later pushes of one more run cannot fail. */
+bool engine_reserve_places(struct engine *engine, struct lane *lane) MUST_CHECK;
 
 /* Nothing is sent for a second: keys or memory failed. */
 void engine_rest(struct engine *engine);
@@ -299,6 +302,13 @@ int64_t engine_start_delay_us(const struct engine *engine, const struct run *run
 
 /* doubts.c: the run's attempt is looked for; the run may have ended when this returns. */
 void engine_doubt(struct engine *engine, struct run *run);
+/* Its run has gone to another lane, which has places for it: the look under way begins again. */
+void engine_doubt_elsewhere(struct engine *engine, struct doubt *doubt, int64_t delay_us);
+
+/* move.c: all that is open, after a reload. */
+void engine_move(struct engine *engine);
+/* One run, which is not on the wire. Without memory it stays. */
+void engine_move_run(struct engine *engine, struct run *run);
 void engine_doubt_answered(struct engine *engine, struct doubt *doubt, const struct flight *flight);
 /* What became of its attempt is not known, and will not be: told and ended. */
 void engine_end_unknown(struct engine *engine, struct run *run);

@@ -198,6 +198,108 @@ int lane_filter(struct lane *lane, struct digest *digest, void *context, lane_wh
     return r;
 }
 
+/* ---- members that go to another lane ---- */
+
+static int own_order(struct batch *batch)
+{
+    uint32_t waiting = batch->count - batch->next;
+    uint32_t *owned = malloc(waiting * sizeof *owned);
+    if (owned == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < waiting; i++)
+        owned[i] = batch->order[batch->next + i];
+    free(batch->owned);
+    batch->owned = owned;
+    batch->order = owned;
+    batch->next = 0;
+    batch->count = waiting;
+    return 0;
+}
+
+/* Those whose lane is `target` wait there from now on. */
+static int move_to(struct batch *batch, struct digest *digest, struct lane *target,
+                   struct lane **lanes)
+{
+    uint32_t *moved = malloc(batch->count * sizeof *moved);
+    if (moved == NULL)
+        return -ENOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (lanes[i] == target)
+            moved[count++] = batch->owned[i];
+    int r = lane_open(target, digest, batch->open, NULL, moved, count);
+    if (r < 0)
+        return r;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (lanes[i] == target)
+            continue;
+        batch->owned[kept] = batch->owned[i];
+        lanes[kept++] = lanes[i];
+    }
+    batch->count = kept;
+    return 0;
+}
+
+/* Whoever has no lane, or this one, stays. */
+static struct lane *find_other(const struct lane *lane, struct lane **lanes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (lanes[i] != NULL && lanes[i] != lane)
+            return lanes[i];
+    return NULL;
+}
+
+static int move_batch(struct lane *lane, struct batch *batch, struct digest *digest,
+                      struct lane **lanes)
+{
+    if (find_other(lane, lanes, batch->count - batch->next) == NULL)
+        return 0;
+    int r = own_order(batch);
+    for (struct lane *target; r == 0 && (target = find_other(lane, lanes, batch->count)) != NULL;)
+        r = move_to(batch, digest, target, lanes);
+    heap_remove(&lane->batches, &batch->node);
+    if (batch->count == 0) {
+        batch_destroy(batch);
+        return r;
+    }
+    (void)!find_head_due(batch, digest);
+    int pushed = heap_push(&lane->batches, &batch->node, batch->head_due.us);
+    assert(pushed == 0); /* its old place is free */
+    return r;
+}
+
+static int find_and_move(struct lane *lane, struct batch *batch, struct digest *digest,
+                         void *context, lane_where_fn where)
+{
+    uint32_t waiting = batch->count - batch->next;
+    struct lane **lanes = malloc(waiting * sizeof *lanes);
+    if (lanes == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < waiting; i++) {
+        const struct schedule *schedule = batch->schedule;
+        lanes[i] = where(context, schedule, &schedule->instances[batch->order[batch->next + i]]);
+    }
+    int r = move_batch(lane, batch, digest, lanes);
+    free((void *)lanes);
+    return r;
+}
+
+int lane_move(struct lane *lane, struct digest *digest, void *context, lane_where_fn where)
+{
+    size_t count = lane->batches.count;
+    struct batch **list = count == 0 ? NULL : calloc(count, sizeof *list);
+    if (list == NULL)
+        return count == 0 ? 0 : -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        list[i] = HEAP_OWNER(lane->batches.nodes[i], struct batch, node);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = find_and_move(lane, list[i], digest, context, where);
+    free((void *)list);
+    return r;
+}
+
 uint64_t lane_backlog(const struct lane *lane)
 {
     uint64_t backlog = 0;

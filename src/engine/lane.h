@@ -118,6 +118,17 @@ typedef void (*lane_drop_fn)(void *context, const struct batch *batch,
 int lane_filter(struct lane *lane, struct digest *digest, void *context, lane_why_not_fn why_not,
                 lane_drop_fn drop) MUST_CHECK;
 
+/* The lane where a member, one of the schedule's instances, is to wait; NULL: where it does. */
+typedef struct lane *(*lane_where_fn)(void *context, const struct schedule *schedule,
+                                      const struct instance *instance);
+
+/*
+ * Members that are to wait elsewhere do so from now on, with their instants.
+ * Outcomes: 0; -ENOMEM; -EIO: some stay, and nobody is lost or doubled.
+ */
+int lane_move(struct lane *lane, struct digest *digest, void *context,
+              lane_where_fn where) MUST_CHECK;
+
 /* Members that wait in all its batches. */
 uint64_t lane_backlog(const struct lane *lane);
 

@@ -390,6 +390,8 @@ static void take_outcome(struct engine *engine, struct run *run)
                      answered, run->probe);
     run->probe = 0;
     engine_judge_keys(engine, run->keys, &run->verdict, run);
+    if (run->config != engine->config)
+        engine_move_run(engine, run); /* it was on its way when the file changed */
     decide(engine, run);
 }
 

@@ -47,6 +47,7 @@ struct view {
     uint8_t *scheduled; /* of the schedule's last slot, as it is counted there */
     uint32_t *table;    /* number + 1; 0: empty */
     uint32_t mask;
+    uint32_t moved; /* members that were not there before, or at another host */
     /* Between view_prepare() and view_begin(): */
     const struct view *old;
     uint32_t *befores; /* a member's number in `old`, or NOBODY; NULL: none of them was there */
@@ -137,6 +138,11 @@ uint32_t view_number(const struct view *view, uint32_t schedule, uint32_t instan
     return view->states[schedule].first + instance;
 }
 
+uint32_t view_moved(const struct view *view)
+{
+    return view->moved;
+}
+
 uint32_t view_count(const struct view *view)
 {
     return view->count;
@@ -165,6 +171,15 @@ static int make_room(struct view *view)
     return all ? 0 : -ENOMEM;
 }
 
+static bool has_moved(const struct view *view, const struct instance *now, uint32_t before,
+                      uint32_t number)
+{
+    const struct config *old = view->old->config;
+    uint32_t index = number - view->old->states[before].first;
+    const struct instance *was = &old->schedules[before].instances[index];
+    return strcmp(old->hosts[was->host].url, view->config->hosts[now->host].url) != 0;
+}
+
 /* Who of a schedule's members were there before. */
 static void find_befores(struct view *view, uint32_t schedule)
 {
@@ -175,6 +190,8 @@ static void find_befores(struct view *view, uint32_t schedule)
         uint32_t *number = &view->befores[view->states[schedule].first + i];
         if (is_new || find_member(view->old, before, of->instances[i].id, number) != 0)
             *number = NOBODY;
+        if (*number == NOBODY || has_moved(view, &of->instances[i], before, *number))
+            view->moved++;
     }
 }
 

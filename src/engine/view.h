@@ -76,6 +76,9 @@ void view_restore(struct view *view, uint32_t member, const struct view_past *pa
 uint32_t view_number(const struct view *view, uint32_t schedule, uint32_t instance);
 uint32_t view_count(const struct view *view);
 
+/* Members that the view before did not have, or whose requests entered at another host. */
+uint32_t view_moved(const struct view *view);
+
 /* Outcomes: 0; VIEW_UNKNOWN_NAME. */
 #define VIEW_UNKNOWN_NAME 1
 int view_find(const struct view *view, const char *schedule, const char *instance,

@@ -446,6 +446,7 @@ void oracle_outcome(struct oracle *oracle, size_t number, bool definite, bool ac
     oracle->in_flight--;
     oracle->hosts[record->host].in_flight--;
     oracle->hosts[record->host].freed_at = oracle->clock->now;
+    oracle_move(oracle, record);
     oracle->freed_at = oracle->clock->now;
     oracle->accepted += record->accepted;
 }

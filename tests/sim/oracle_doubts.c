@@ -24,7 +24,7 @@ bool oracle_has_backup(const struct oracle *oracle, const struct record *record)
     return task != NULL && !has_failed(oracle, task);
 }
 
-/* Where a file sends again what is not known, an earlier one of two may be the one that was found. */
+/* Where a file sends again what is not known, the earlier of two may be what was found. */
 static bool has_any_backup(const struct oracle *oracle, const struct record *record)
 {
     const struct tasks *tasks = &oracle->cloud->tasks;

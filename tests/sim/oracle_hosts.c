@@ -104,6 +104,15 @@ static void measure_drain(struct oracle *oracle, struct watched_host *host, int6
                      (long long)host->burst_count, seconds, per_second);
 }
 
+void oracle_move(struct oracle *oracle, struct record *record)
+{
+    const struct generation *g = &oracle->world->generations[oracle->generation];
+    const struct plan_of_schedule *plan = &g->schedules[record->schedule];
+    if (oracle->world->keeps_regions && !record->in_flight && plan->present
+        && plan->has[record->instance])
+        record->host = g->host_of[record->instance];
+}
+
 /*
  * The oldest goes first: what could have gone only after the one before had nobody before it. One
  * that begins in the second of another has only what that has left, and is not measured.

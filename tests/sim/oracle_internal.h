@@ -31,6 +31,9 @@ void oracle_order_entry(struct oracle *oracle, struct record *record,
 /* What the log must have of orders and pauses. */
 void oracle_check_kept(struct oracle *oracle, const struct kept_log *log);
 
+/* oracle_hosts.c: what is not on the wire goes where the present file has its instance. */
+void oracle_move(struct oracle *oracle, struct record *record);
+
 /* oracle_hosts.c: the record is sent; where nothing was left before, a backlog begins with it. */
 void oracle_begin_burst(struct oracle *oracle, const struct record *record, int host);
 

@@ -128,6 +128,10 @@ void oracle_reloaded(struct oracle *oracle)
 {
     oracle_switch(oracle);
     oracle->reloading = false;
+    for (size_t i = 0; i < oracle->watched.count; i++)
+        oracle_move(oracle, &oracle->records[oracle->watched.list[i]]);
+    for (size_t i = 0; i < oracle->open.count; i++)
+        oracle_move(oracle, &oracle->records[oracle->open.list[i]]);
     for (size_t i = 0; i < oracle->open.count; i++) {
         const struct record *r = &oracle->records[oracle->open.list[i]];
         if (!r->in_flight && !r->may_have_acted && !r->waits && !oracle_is_member(oracle, r))

@@ -415,6 +415,8 @@ void world_make(struct world *world, uint64_t seed, bool big)
 {
     struct dice dice = dice_of(seed, 1);
     *world = (struct world){.seed = seed, .kind = any_kind(&dice), .real_us = any_instant(&dice)};
+    struct dice regions = dice_of(seed, 15);
+    world->keeps_regions = dice_chance(&regions, 400);
     struct dice durable = dice_of(seed, 7);
     world->durable = dice_chance(&durable, 600);
     world->built_us = world->real_us - dice_range(&durable, 1, 300) * 86400 * US_PER_SECOND;

@@ -172,12 +172,13 @@ struct world {
     enum world_kind kind;
     int instance_count;
     int host_count;
-    int64_t real_us;   /* the true calendar instant at the beginning */
-    int64_t wrong_us;  /* what the host's clock is off then */
-    int64_t built_us;  /* the program's making */
-    bool token;        /* keys with a session token */
-    bool durable;      /* the ledger outlives the process */
-    int64_t settle_us; /* of every file */
+    bool keeps_regions; /* where a file gives an instance another host, it is in the same region */
+    int64_t real_us;    /* the true calendar instant at the beginning */
+    int64_t wrong_us;   /* what the host's clock is off then */
+    int64_t built_us;   /* the program's making */
+    bool token;         /* keys with a session token */
+    bool durable;       /* the ledger outlives the process */
+    int64_t settle_us;  /* of every file */
     struct generation generations[2 * WORLD_GENERATIONS_MAX]; /* the second half: lapsed */
     int generation_count;
     struct faults calm;

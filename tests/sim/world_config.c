@@ -99,7 +99,8 @@ static void add_instances(const struct world *world, const struct generation *g,
         world_instance_id(i, id);
         r = config_string(config, id, strlen(id), false, &instance->id);
         assert(r == 0);
-        instance->region = keep(config, regions[g->host_of[i]]);
+        int region = world->keeps_regions ? i % world->host_count : g->host_of[i];
+        instance->region = keep(config, regions[region]);
         instance->remark = i % 3 == 0 ? keep(config, "remark \"quoted\"") : "";
         instance->storage_days = i % 4 == 0 ? 30 : 0;
         r = config_add_host(config, urls[g->host_of[i]], &instance->host);
