@@ -220,6 +220,8 @@ static void wake_lane(const struct engine *engine, const struct lane *lane, stru
         wake_wall(wake, wall_add_us(batch->head_due, batch->schedule->start_within_us));
         if (engine_wants_run(lane, batch, now.wall) && engine_has_run_place(engine, lane))
             wake_wall(wake, wall_add_us(batch->head_due, -ENGINE_PREPARE_US));
+        else if (wall_before(now.wall, batch->head_due) && lane_wants_runs(lane, batch->head_due))
+            wake_wall(wake, batch->head_due); /* those that are prepared are due after it */
     }
 
     engine_wake_for_inquiries(engine, lane, now.mono, wake);

@@ -67,6 +67,28 @@ static void hosts_take_turns(void **state)
     }
 }
 
+/* It comes with a reload, when as many runs as may be are prepared for a later instant. */
+static void who_is_due_first_goes_first(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    twin_init(&twin, NOON - 10);
+    struct config *config = twin_config();
+    add_many(config, "later", 0, 12, NULL)->spread_us = SECOND * 3 / 2;
+    twin_start(&twin, config);
+    twin_run(&twin, 9 * SECOND + SECOND / 2);
+    config = twin_config();
+    add_many(config, "later", 0, 12, NULL)->spread_us = SECOND * 3 / 2;
+    twin_add(config, twin_every(config, "sooner", "12h"), "crs-sooner", NULL);
+    twin_reload(&twin, config);
+    twin_run(&twin, 3 * SECOND);
+    assert_int_equal(twin.sent_count, 13);
+    assert_non_null(strstr(twin.sent[0].body, "crs-sooner"));
+    int64_t late_us = wall_diff_us(twin.sent[0].at.wall, wall_from_seconds(NOON));
+    assert_in_range(late_us, 0, 1000);
+    twin_finish(&twin);
+}
+
 /* One lane's runs may all have to wait; others still begin theirs. */
 static void places_for_runs_are_kept_for_who_has_few(void **state)
 {
@@ -98,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_take_turns),
+        cmocka_unit_test(who_is_due_first_goes_first),
         cmocka_unit_test(places_for_runs_are_kept_for_who_has_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
