@@ -321,8 +321,8 @@ static const char keys_action[] =
     "another "
     "attempt when there are some. While the cloud refuses the keys as such, credentials_failed is "
     "logged once and nothing is sent but a probe now and then; runs wait for as long as "
-    "start_within lets them. After a few attempts by the same keys, or at once where there can be "
-    "no others, backup_failed is logged.";
+    "start_within lets them, and then backup_failed is logged, or backup_missed of those that "
+    "were not sent. Where there can be no other keys, or these serve others, it fails at once.";
 
 static const char *action_of(const struct row *row)
 {

@@ -12,9 +12,11 @@
  *   not allowed      any other AuthFailure is about what was asked for: others go on, this one
  *                    waits to see whether other keys come
  *
- * A refused run gets other attempts: by other keys, and by the same ones as often as KEYS_TRIES_MAX
- * says, unless they have served someone else meanwhile. Where the keyring has no way to other keys
- * (the environment is read once), all this is pointless, and the refusal is final.
+ * A refused run gets other attempts, by other keys and by the same ones, as long as start_within
+ * lets it: it is the keys that are wrong. But where they have served someone else meanwhile it is
+ * the run. The more often it was refused the longer it waits, so that the probe is not always the
+ * same one. Where the keyring has no way to other keys (the environment is read once), all this is
+ * pointless, and the refusal is final.
  */
 #include "engine/engine_internal.h"
 
@@ -24,8 +26,8 @@
 #include <string.h>
 
 #define FAMILY "AuthFailure"
-#define KEYS_TRIES_MAX 4                   /* of one run by the same keys */
-#define KEYS_WAIT_US (6 * US_PER_SECOND)   /* a file is looked at by then */
+#define KEYS_WAIT_US (6 * US_PER_SECOND) /* a file is looked at by then; doubled, up to: */
+#define KEYS_WAIT_MOST_US (120 * US_PER_SECOND)
 #define PROBE_FIRST_NS (5 * NS_PER_SECOND) /* doubled each time, up to: */
 #define PROBE_MOST_NS (60 * NS_PER_SECOND)
 
@@ -200,6 +202,15 @@ const struct keys *engine_get_keys(struct engine *engine)
 
 /* ---- runs that were refused ---- */
 
+static int64_t wait_us(int refusals, int64_t left_us)
+{
+    int64_t wait = KEYS_WAIT_US;
+    for (int i = 1; i < refusals && wait < KEYS_WAIT_MOST_US; i++)
+        wait *= 2;
+    wait = wait < KEYS_WAIT_MOST_US ? wait : KEYS_WAIT_MOST_US;
+    return wait < left_us - US_PER_SECOND ? wait : left_us - US_PER_SECOND;
+}
+
 bool engine_await_keys(struct engine *engine, struct run *run, int64_t left_us,
                        int64_t *ret_delay_us)
 {
@@ -207,16 +218,14 @@ bool engine_await_keys(struct engine *engine, struct run *run, int64_t left_us,
         || !tell_refused(engine, run->keys))
         return false;
     bool again = run->refusals > 0 && run->refused_by == run->keys;
-    if (again
-        && (run->wants_other_keys || serve_others(engine, run)
-            || run->refusals == KEYS_TRIES_MAX - 1))
+    if (again && (run->wants_other_keys || serve_others(engine, run)))
         return false;
     if (!again)
         run->refused_at = engine->now.mono;
     run->refusals = again ? run->refusals + 1 : 1;
     run->refused_by = run->keys;
     run->wants_other_keys = !is_of_keys(run->verdict.code);
-    *ret_delay_us = KEYS_WAIT_US;
+    *ret_delay_us = wait_us(run->refusals, left_us);
     return true;
 }
 

@@ -342,7 +342,7 @@ def test_a_key_that_is_rotated_in_its_file(stand_in, tmp_path):
 
 
 def test_a_rotated_key_that_nobody_replaces(stand_in, tmp_path):
-    """A few attempts, and then the failure with what the cloud said."""
+    """Attempts inside start_within, and then the failure with what the cloud said."""
     cloud = stand_in("--any-instance", secret_id="AKIDrotated", secret_key="ROTATED")
     keys = tmp_path / "keys"
     keys.write_text(f"[default]\nsecret_id={KEYS[0]}\nsecret_key={KEYS[1]}\n")
