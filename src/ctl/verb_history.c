@@ -72,7 +72,8 @@ static void read_run(void *context, struct json_value row)
     (void)answer_text(row, "schedule", text, sizeof text);
     table_put(table, LOOK_PLAIN, text);
     (void)answer_text(row, "instance", text, sizeof text);
-    table_put(table, LOOK_PLAIN, text);
+    bool for_a_person = history->screen.terminal && answer_flag(row, "whole_slot");
+    table_put(table, LOOK_PLAIN, for_a_person ? "* (whole slot)" : text);
     (void)answer_text(row, "kind", text, sizeof text);
     table_put(table, LOOK_PLAIN, text);
     (void)answer_text(row, "outcome", text, sizeof text);
@@ -171,7 +172,8 @@ const struct verb verb_history = {
     .summary = "what became of each run, the newest first",
     .help = "Outcomes: open, submitted, succeeded; failed, missed, skipped, unknown, stuck.\n"
             "Without a terminal the fields are separated by tabs: slot, schedule, instance,\n"
-            "kind, outcome, attempts, task, reason.\n"
+            "kind, outcome, attempts, task, reason. The instance * is a slot as a whole that\n"
+            "was missed or skipped, which stands in the history of each instance, too.\n"
             "\n"
             "  --instance ID       of this instance alone; may come again\n"
             "  --schedule NAME     of this schedule alone\n"

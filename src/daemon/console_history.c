@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "daemon/console_ask.h"
 #include "daemon/console_desk.h"
+#include "engine/ports.h"
 #include "engine/view.h"
 
 #include <string.h>
@@ -15,12 +16,14 @@ struct history_job {
     char schedule[MODEL_NAME_MAX + 1];
     const char *instances[LEDGER_HISTORY_INSTANCES_MAX]; /* the ask's: copied into `ids` */
     char ids[LEDGER_HISTORY_INSTANCES_MAX][MODEL_INSTANCE_ID_MAX + 1];
+    struct history_schedules schedules; /* of those instances: the file's, then the ledger's */
     struct history_query query;
     struct history_cursor cursor;
     uint64_t limit;
     uint64_t given;
     bool truncated;
-    bool walks; /* looks for the names */
+    bool walks;  /* looks for the instances in the file */
+    bool walked; /* or has */
 };
 
 struct runs_job {
@@ -44,6 +47,8 @@ static void put_run(struct json_writer *w, const struct history_run *run)
     json_open(w, NULL, '{');
     json_put_text(w, "schedule", run->schedule);
     json_put_text(w, "instance", run->instance);
+    if (strcmp(run->instance, LEDGER_WHOLE_SLOT) == 0)
+        json_put_bool(w, "whole_slot", true);
     json_put_instant(w, "slot", run->slot);
     json_put_text(w, "kind", run->kind);
     json_put_text(w, "outcome", history_outcome_name(run->outcome));
@@ -81,7 +86,12 @@ static bool give_run(void *context, const struct history_run *run)
 static int read_history(struct desk_job *desk_job, struct ledger_history *history)
 {
     struct history_job *job = (struct history_job *)desk_job;
-    int r = ledger_history_page(history, &job->query, &job->cursor, give_run, job);
+    int r = 0;
+    if (!job->cursor.begun)
+        r = ledger_history_schedules(history, job->query.instances, job->query.instance_count,
+                                     &job->schedules);
+    if (r == 0)
+        r = ledger_history_page(history, &job->query, &job->cursor, give_run, job);
     return r == 0 && job->truncated ? LEDGER_HISTORY_DONE : r;
 }
 
@@ -97,38 +107,58 @@ static void name_instances(const struct ask *ask, struct history_job *job)
     job->query.instance_count = ask->ids.count;
 }
 
-/*
- * Where nothing was found the names are looked for, since a wrong one must not look like a quiet
- * night: over as many turns as that takes.
- */
-static enum ask_row look_for_names(struct ask *ask, struct history_job *job)
+/* A schedule that is not in the file has no members there. */
+static void begin_walk(struct ask *ask, const struct history_job *job)
+{
+    uint32_t number;
+    bool named = job->query.schedule != NULL;
+    if (named
+        && view_find_schedule(engine_view(ask->daemon->engine), job->query.schedule, &number) == 0)
+        ask->only = (int32_t)number;
+    ask_begin_walk(ask);
+    if (named && ask->only < 0)
+        ask->at.schedule = ask->config->schedule_count;
+}
+
+/* The schedules that the instances are in, over as many turns as that takes. */
+static enum ask_row find_schedules(struct ask *ask, struct history_job *job)
 {
     enum ask_row row;
-    if (!job->walks && !ask_schedule(ask))
-        return ASK_OVER;
-    if (ask->ids.count == 0)
-        return ASK_OVER;
     if (!job->walks)
-        ask_begin_walk(ask);
+        begin_walk(ask, job);
     job->walks = true;
-    while ((row = ask_next_member(ask)) == ASK_ROW)
+    while ((row = ask_next_member(ask)) == ASK_ROW) {
+        if (!history_schedules_add(&job->schedules,
+                                   ask->config->schedules[ask->at.schedule].name)) {
+            ask_refuse(ask, "too_large", "these instances are in more than %d schedules",
+                       LEDGER_HISTORY_SCHEDULES_MAX);
+            return ASK_OVER;
+        }
         ask->at.instance++;
+    }
     return row;
 }
 
 static enum ask_row history_row(struct ask *ask, struct json_writer *w)
 {
     struct history_job *job = (struct history_job *)ask->job;
-    enum ask_row row = ask_desk_rows(ask, w);
-    if (row != ASK_OVER || ask->error_code != NULL || job->given > 0)
+    enum ask_row row = ASK_OVER;
+    if (ask->ids.count > 0 && !job->walked)
+        row = find_schedules(ask, job);
+    if (row != ASK_OVER || ask->error_code != NULL)
         return row;
-    return look_for_names(ask, job);
+    job->walked = true;
+    row = ask_desk_rows(ask, w);
+    /* A wrong name must not look like a quiet night. */
+    if (row == ASK_OVER && ask->error_code == NULL && job->given == 0)
+        (void)ask_schedule(ask);
+    return row;
 }
 
 static void history_end(struct ask *ask, struct json_writer *w)
 {
     const struct history_job *job = (const struct history_job *)ask->job;
-    if (job->walks)
+    if (job->given == 0)
         ask_check_seen(ask);
     json_put_bool(w, "truncated", job->truncated);
 }
@@ -153,6 +183,7 @@ void console_history(struct ask *ask)
     name_instances(ask, job);
     job->job.work = read_history;
     job->query.schedule = schedule;
+    job->query.schedules = &job->schedules;
     job->query.since = since;
     job->query.until = until;
     job->limit = (uint64_t)limit;

@@ -5,6 +5,7 @@
 #include "daemon/console_desk.h"
 #include "engine/members.h"
 #include "engine/orders.h"
+#include "engine/ports.h"
 #include "engine/view.h"
 #include "ports/clock_system.h"
 #include "ports/ledger_decisions.h"
@@ -15,26 +16,47 @@
 #define SCHEDULES_MAX 100 /* of one instance, that are told of */
 #define WORDS_MAX 512
 
+/* The newest slot of a schedule that a decision is about. */
+struct last_slot {
+    struct wall slot; /* 0: none */
+    bool whole;       /* which was passed over as a whole, */
+    bool skipped;     /* by a rule */
+};
+
 struct why_job {
     struct desk_job job; /* first */
     char instance[MODEL_INSTANCE_ID_MAX + 1];
     unsigned given;
     bool walked;
-    struct ask_place places[SCHEDULES_MAX];        /* where it is a member */
-    char names[SCHEDULES_MAX][MODEL_NAME_MAX + 1]; /* of those */
+    struct ask_place places[SCHEDULES_MAX]; /* where it is a member */
     size_t count;
+    struct history_schedules schedules; /* those, then others of the ledger's */
+    struct last_slot lasts[SCHEDULES_MAX];
 };
 
 /* ---- decisions, on the pool's thread ---- */
+
+static void note_slot(struct why_job *job, const struct history_run *run, bool whole)
+{
+    for (size_t i = 0; i < job->count; i++)
+        if (strcmp(job->schedules.names[i], run->schedule) == 0
+            && wall_before(job->lasts[i].slot, run->slot))
+            job->lasts[i] = (struct last_slot){
+                .slot = run->slot, .whole = whole, .skipped = run->outcome == HISTORY_SKIPPED};
+}
 
 static void give_decision(void *context, const struct ledger_decision *decision)
 {
     struct why_job *job = context;
     struct json_writer *w = &job->job.rows;
     const struct json_writer before = *w;
+    bool whole = strcmp(decision->run->instance, LEDGER_WHOLE_SLOT) == 0;
+    note_slot(job, decision->run, whole);
     json_open(w, NULL, '{');
     json_put_instant(w, "at", decision->at);
     json_put_text(w, "schedule", decision->run->schedule);
+    if (whole)
+        json_put_bool(w, "whole_slot", true);
     json_put_instant(w, "slot", decision->run->slot);
     json_put_text(w, "event", decision->event);
     json_put_known(w, "code", decision->code);
@@ -53,11 +75,11 @@ static void give_decision(void *context, const struct ledger_decision *decision)
 static int read_decisions(struct desk_job *desk_job, struct ledger_history *history)
 {
     struct why_job *job = (struct why_job *)desk_job;
-    const char *names[SCHEDULES_MAX];
-    for (size_t i = 0; i < job->count; i++)
-        names[i] = job->names[i];
-    const struct ledger_decided of = {job->instance, names, job->count};
-    int r = ledger_decisions(history, &of, give_decision, job);
+    const char *instance = job->instance;
+    const struct ledger_decided of = {instance, &job->schedules};
+    int r = ledger_history_schedules(history, &instance, 1, &job->schedules);
+    if (r == 0)
+        r = ledger_decisions(history, &of, give_decision, job);
     return r == 0 ? LEDGER_HISTORY_DONE : r;
 }
 
@@ -124,7 +146,17 @@ static void say_waiting(struct text *t, const struct daemon *daemon, const struc
                   text_format_duration(now->wait_us / US_PER_SECOND * US_PER_SECOND, wait));
 }
 
-static void say_idle(struct text *t, const struct daemon *daemon, bool in_file, struct wall until)
+static void say_quiet(struct text *t, const struct last_slot *last)
+{
+    char instant[CIVIL_TEXT_MAX];
+    text_add(t, "nothing to do till its next slot");
+    if (last->whole)
+        text_addf(t, "; its last slot, %s, was %s as a whole",
+                  civil_format_utc(last->slot, instant), last->skipped ? "skipped" : "missed");
+}
+
+static void say_idle(struct text *t, const struct daemon *daemon, bool in_file, struct wall until,
+                     const struct last_slot *last)
 {
     const char *doubt = engine_clock_doubt(daemon->engine);
     char when[CIVIL_TEXT_MAX];
@@ -139,15 +171,15 @@ static void say_idle(struct text *t, const struct daemon *daemon, bool in_file, 
     else if (daemon->ledger_text[0] != '\0')
         text_addf(t, "no slot is begun until the ledger can record: %s", daemon->ledger_text);
     else
-        text_add(t, "nothing to do till its next slot");
+        say_quiet(t, last);
 }
 
 static void say(struct text *t, const struct daemon *daemon, bool in_file, struct wall until,
-                const struct member_now *now)
+                const struct member_now *now, const struct last_slot *last)
 {
     switch (now->state) {
     case MEMBER_IDLE:
-        say_idle(t, daemon, in_file, until);
+        say_idle(t, daemon, in_file, until, last);
         break;
     case MEMBER_WAITING:
         say_waiting(t, daemon, now);
@@ -169,7 +201,8 @@ static void say(struct text *t, const struct daemon *daemon, bool in_file, struc
     }
 }
 
-static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_place place)
+static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_place place,
+                         const struct last_slot *last)
 {
     char words[WORDS_MAX];
     struct text t = text_over(words, sizeof words);
@@ -180,7 +213,7 @@ static void put_schedule(struct ask *ask, struct json_writer *w, struct ask_plac
         engine_member_now(engine, place.schedule, place.instance, &ask->open[place.schedule]);
     struct wall until = engine_paused_until(engine, place.schedule, wall);
     bool paused = schedule->paused || until.us != LEDGER_NO_PAUSE.us;
-    say(&t, ask->daemon, schedule->paused, until, &now);
+    say(&t, ask->daemon, schedule->paused, until, &now, last);
     json_open(w, NULL, '{');
     json_put_text(w, "name", schedule->name);
     json_put_text(w, "state",
@@ -198,11 +231,11 @@ static enum ask_row why_row(struct ask *ask, struct json_writer *w)
     struct why_job *job = (struct why_job *)ask->job;
     enum ask_row row = ASK_OVER;
     while (!job->walked && (row = ask_next_member(ask)) == ASK_ROW) {
-        if (job->count < SCHEDULES_MAX) {
-            const char *name = ask->config->schedules[ask->at.schedule].name;
-            memcpy(job->names[job->count], name, strlen(name) + 1);
+        /* Each schedule comes once. */
+        if (job->count < SCHEDULES_MAX
+            && history_schedules_add(&job->schedules,
+                                     ask->config->schedules[ask->at.schedule].name))
             job->places[job->count++] = ask->at;
-        }
         ask->at.instance++;
     }
     if (row == ASK_LATER || ask->error_code != NULL)
@@ -224,7 +257,7 @@ static void why_end(struct ask *ask, struct json_writer *w)
     json_put_text(w, "instance", job->instance);
     json_open(w, "schedules", '[');
     for (size_t i = 0; i < job->count; i++)
-        put_schedule(ask, w, job->places[i]);
+        put_schedule(ask, w, job->places[i], &job->lasts[i]);
     json_close(w, ']');
 }
 

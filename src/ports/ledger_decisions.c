@@ -8,6 +8,7 @@
 #include "base/civil.h"
 #include "base/reason.h"
 #include "base/text.h"
+#include "engine/ports.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,6 +50,11 @@ static void add(struct list *list, struct wall at, enum part part, const struct 
         list->entries[list->count++] = (struct entry){at, part, run};
 }
 
+static bool is_whole(const struct history_run *run)
+{
+    return strcmp(run->instance, LEDGER_WHOLE_SLOT) == 0;
+}
+
 static struct kept *keep(struct list *list, const struct history_run *run)
 {
     struct kept *kept = &list->runs[list->run_count++];
@@ -56,7 +62,7 @@ static struct kept *keep(struct list *list, const struct history_run *run)
     memcpy(kept->schedule, run->schedule, strlen(run->schedule) + 1);
     memcpy(kept->region, run->region, strlen(run->region) + 1);
     kept->run.schedule = kept->schedule;
-    kept->run.instance = list->of->instance;
+    kept->run.instance = is_whole(run) ? LEDGER_WHOLE_SLOT : list->of->instance;
     kept->run.region = kept->region;
     return kept;
 }
@@ -75,25 +81,13 @@ static bool take(void *context, const struct history_run *run)
     return true;
 }
 
-/* Is it a slot of the instance, and nothing of its own known there? */
-static bool is_of(const struct list *list, const struct history_run *whole)
-{
-    bool is_member = false;
-    for (size_t i = 0; !is_member && i < list->of->schedule_count; i++)
-        is_member = strcmp(list->of->schedules[i], whole->schedule) == 0;
-    for (size_t i = 0; is_member && i < list->own_count; i++)
-        if (list->runs[i].run.slot.us == whole->slot.us
-            && strcmp(list->runs[i].schedule, whole->schedule) == 0)
-            is_member = false;
-    return is_member;
-}
-
+/* Its own are there already. */
 static bool take_whole(void *context, const struct history_run *run)
 {
     struct list *list = context;
     if (list->run_count - list->own_count == LEDGER_DECISIONS_MAX)
         return false;
-    if (is_of(list, run))
+    if (is_whole(run))
         add(list, run->ended, ENDED, &keep(list, run)->run);
     return true;
 }
@@ -131,8 +125,8 @@ static void add_attempts_before(struct text *t, const struct history_run *run)
 
 static void add_why_not(struct text *t, const struct history_run *run)
 {
-    text_addf(t, "nothing was sent%s%s", run->message[0] != '\0' ? ": " : "",
-              reason_in_words(run->message));
+    text_addf(t, "%snothing was sent%s%s", is_whole(run) ? "the slot as a whole: " : "",
+              run->message[0] != '\0' ? ": " : "", reason_in_words(run->message));
 }
 
 static const char *say_finished(const struct history_run *run, struct text *t)
@@ -238,9 +232,13 @@ static int read_own(struct ledger_history *history, struct list *list)
 /* And no older slots of its schedules. Outcomes: 0; negative. */
 static int read_wholes(struct ledger_history *history, struct list *list)
 {
-    struct history_query query = {.whole_slots = true, .until = WALL_NEVER};
+    struct history_query query = {.instances = &list->of->instance,
+                                  .instance_count = 1,
+                                  .schedules = list->of->schedules,
+                                  .until = WALL_NEVER,
+                                  .failed = true};
     struct history_cursor cursor = {.begun = false};
-    if (list->of->schedule_count == 0)
+    if (list->of->schedules == NULL)
         return 0;
     if (list->own_count == LEDGER_DECISIONS_MAX)
         query.since = list->runs[list->own_count - 1].run.slot;

@@ -23,14 +23,13 @@ typedef void (*ledger_decision_fn)(void *context, const struct ledger_decision *
 /* Whose decisions. */
 struct ledger_decided {
     const char *instance;
-    const char *const *schedules; /* what became of their slots as a whole is told too */
-    size_t schedule_count;
+    const struct history_schedules *schedules; /* and those of their slots as a whole; NULL: none */
 };
 
 /*
- * The newest LEDGER_DECISIONS_MAX, newest first. Of slots as a whole LEDGER_DECISIONS_PAGES pages
- * are looked at, those of all schedules. Outcomes: 0; -ENOMEM; negative as of
- * ledger_history_page().
+ * The newest LEDGER_DECISIONS_MAX, newest first. For slots as a whole LEDGER_DECISIONS_PAGES pages
+ * are looked at; the run of such a decision has LEDGER_WHOLE_SLOT for its instance. Outcomes: 0;
+ * -ENOMEM; negative as of ledger_history_page().
  */
 int ledger_decisions(struct ledger_history *history, const struct ledger_decided *of,
                      ledger_decision_fn each, void *context) MUST_CHECK;

@@ -6,6 +6,9 @@
  * schedule, or of each instance that is asked for; what else the question wants is looked at row by
  * row. So nothing is ever sorted, and a page can end and go on anywhere.
  *
+ * Slots as a whole that belong to instances have no index of their own: each slot of their
+ * schedules is gone to and looked at for its one row, which passes over all others of the slot.
+ *
  * A row that is not as we write them (a key that is no text, or too long) is passed over: it cannot
  * be named. Where a page meets nothing else, the file is damaged.
  */
@@ -30,6 +33,9 @@ enum statement {
     SCHEDULE_ROWS,
     INSTANCE_NEXT,
     INSTANCE_ROWS,
+    WHOLE_ROWS,
+    HAS_RUN,
+    SCHEDULES,
     GOOD,
     STATEMENTS,
 };
@@ -75,6 +81,11 @@ static const char *const texts[STATEMENTS] = {
     [INSTANCE_NEXT] = NEXT "INDEXED BY runs_of_instance WHERE instance = ?2" NEWEST,
     [INSTANCE_ROWS] = ROWS "INDEXED BY runs_of_instance WHERE instance = ?3 AND slot = ?1"
                            " AND schedule > ?2 ORDER BY schedule",
+    [WHOLE_ROWS] = ROWS "WHERE schedule = ?2 AND slot = ?1 AND instance = '" LEDGER_WHOLE_SLOT
+                        "' AND ?3 < instance",
+    [HAS_RUN] = "SELECT 1 FROM runs WHERE schedule = ?2 AND slot = ?1 AND instance = ?3",
+    [SCHEDULES] = "SELECT schedule FROM runs INDEXED BY runs_of_instance WHERE instance = ?1"
+                  " ORDER BY slot DESC LIMIT ?2",
     [GOOD] = "SELECT slot, finished_at FROM runs INDEXED BY runs_of_instance"
              " WHERE instance = ?1 AND schedule = ?2 AND finish = 'succeeded'"
              " ORDER BY slot DESC LIMIT 1",
@@ -220,10 +231,17 @@ struct page {
     struct ledger_history *history;
     const struct history_query *query;
     const char *names[LEDGER_HISTORY_INSTANCES_MAX]; /* of instances, sorted */
+    size_t name_count;
+    const char *schedules[LEDGER_HISTORY_SCHEDULES_MAX]; /* with theirs as a whole, sorted */
+    size_t schedule_count;
+    struct wall nexts[LEDGER_HISTORY_INSTANCES_MAX + LEDGER_HISTORY_SCHEDULES_MAX]; /* of each the
+                                                    newest slot below those behind; WALL_NEVER: not
+                                                    looked for */
     struct history_cursor *cursor;
     history_run_fn each;
     void *context;
     unsigned looked; /* rows, and statements */
+    int failure;     /* of a look at another row; 0: none */
     bool moved;      /* the cursor is not where it was */
     bool refused;    /* `each` took no more */
 };
@@ -233,16 +251,34 @@ static bool is_over(const struct page *page)
     return page->refused || page->looked >= LEDGER_HISTORY_LOOKED_MAX;
 }
 
-static bool is_wanted(const struct page *page, const struct history_run *run)
+/* Is there an instance that the slot as a whole speaks for? */
+static bool speaks_for_one(struct page *page, const struct history_run *whole)
+{
+    sqlite3_stmt *s = page->history->statements[HAS_RUN];
+    int code = SQLITE_ROW;
+    (void)sqlite3_bind_int64(s, 1, whole->slot.us);
+    bind_key(s, 2, whole->schedule);
+    for (size_t i = 0; code == SQLITE_ROW && i < page->name_count; i++) {
+        bind_key(s, 3, page->names[i]);
+        page->looked++;
+        code = sqlite3_step(s);
+        page->failure = ledger_schema_outcome(page->history->db, code);
+        (void)sqlite3_reset(s);
+    }
+    return code == SQLITE_DONE;
+}
+
+static bool is_wanted(struct page *page, const struct history_run *run)
 {
     const struct history_query *query = page->query;
     if (query->schedule != NULL && strcmp(query->schedule, run->schedule) != 0)
         return false;
     if (query->failed && !is_failed(run))
         return false;
-    return !is_whole_slot(run)
-           || ((query->instance_count == 0 || query->whole_slots)
-               && (run->outcome == HISTORY_MISSED || run->outcome == HISTORY_SKIPPED));
+    if (!is_whole_slot(run))
+        return true;
+    return (run->outcome == HISTORY_MISSED || run->outcome == HISTORY_SKIPPED)
+           && (query->instance_count == 0 || speaks_for_one(page, run));
 }
 
 static void move_to(struct page *page, struct wall slot, const char *schedule, const char *instance)
@@ -270,12 +306,15 @@ static int walk_rows(struct page *page, enum statement which, const char *schedu
         page->looked++;
         if (!run_of(s, &run))
             continue;
-        if (is_wanted(page, &run) && !page->each(page->context, &run))
+        bool wanted = is_wanted(page, &run);
+        if (page->failure < 0)
+            break;
+        if (wanted && !page->each(page->context, &run))
             page->refused = true;
         else
             move_to(page, run.slot, run.schedule, run.instance);
     }
-    int r = ledger_schema_outcome(page->history->db, code);
+    int r = page->failure < 0 ? page->failure : ledger_schema_outcome(page->history->db, code);
     (void)sqlite3_reset(s);
     return r;
 }
@@ -289,7 +328,33 @@ static enum statement index_of(const struct history_query *query)
     return query->schedule != NULL ? SCHEDULE_NEXT : ALL_NEXT;
 }
 
-/* Every *_ROWS stands behind its *_NEXT. */
+/* The slot as a whole, of each schedule that is not behind. */
+static int walk_wholes(struct page *page, const struct history_cursor *at)
+{
+    int r = 0;
+    bool begun = strcmp(at->instance, LEDGER_WHOLE_SLOT) == 0;
+    if (strcmp(at->instance, LEDGER_WHOLE_SLOT) > 0)
+        return 0;
+    for (size_t i = 0; r == 0 && !is_over(page) && i < page->schedule_count; i++)
+        if (!begun || strcmp(page->schedules[i], at->schedule) > 0)
+            r = walk_rows(page, WHOLE_ROWS, page->schedules[i], "");
+    return r;
+}
+
+static int walk_instances(struct page *page, const struct history_cursor *at)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && !is_over(page) && i < page->name_count; i++) {
+        const char *name = page->names[i];
+        assert(name != NULL); /* there is one for each */
+        int order = strcmp(name, at->instance);
+        if (order >= 0)
+            r = walk_rows(page, INSTANCE_ROWS, order == 0 ? at->schedule : "", name);
+    }
+    return r;
+}
+
+/* Every *_ROWS that has a *_NEXT stands behind it. */
 static int walk_slot(struct page *page)
 {
     const struct history_query *query = page->query;
@@ -299,15 +364,8 @@ static int walk_slot(struct page *page)
         return walk_rows(page, rows, query->schedule, at.instance);
     if (rows != INSTANCE_ROWS)
         return walk_rows(page, rows, at.schedule, at.instance);
-    int r = 0;
-    for (size_t i = 0; r == 0 && !is_over(page) && i < query->instance_count; i++) {
-        const char *name = page->names[i];
-        assert(name != NULL); /* there is one for each */
-        int order = strcmp(name, at.instance);
-        if (order >= 0)
-            r = walk_rows(page, rows, order == 0 ? at.schedule : "", name);
-    }
-    return r;
+    int r = walk_wholes(page, &at);
+    return r < 0 ? r : walk_instances(page, &at);
 }
 
 /* The newest slot before `before` along one index. Outcomes: 0; LEDGER_HISTORY_DONE; negative. */
@@ -329,6 +387,23 @@ static int find_slot(struct page *page, enum statement which, const char *key, s
     return r;
 }
 
+/* The newest of the slots below `before` that one of many keys has: each is looked for once. */
+static int next_of(struct page *page, enum statement which, const char *const *keys, size_t count,
+                   struct wall *nexts, struct wall before, struct wall *newest)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!wall_before(nexts[i], before)) {
+            nexts[i] = (struct wall){INT64_MIN};
+            int r = find_slot(page, which, keys[i], before, &nexts[i]);
+            if (r < 0)
+                return r;
+        }
+        if (wall_before(*newest, nexts[i]))
+            *newest = nexts[i];
+    }
+    return 0;
+}
+
 static int next_slot(struct page *page, struct wall before, struct wall *ret)
 {
     const struct history_query *query = page->query;
@@ -336,20 +411,16 @@ static int next_slot(struct page *page, struct wall before, struct wall *ret)
     if (which != INSTANCE_NEXT)
         return find_slot(page, which, which == SCHEDULE_NEXT ? query->schedule : NULL, before, ret);
     struct wall newest = {INT64_MIN};
-    int found = LEDGER_HISTORY_DONE;
-    for (size_t i = 0; i < query->instance_count; i++) {
-        struct wall slot = {INT64_MIN};
-        int r = find_slot(page, which, page->names[i], before, &slot);
-        if (r < 0)
-            return r;
-        if (r == 0)
-            found = 0;
-        if (wall_before(newest, slot))
-            newest = slot;
-    }
-    if (found == 0)
+    int r =
+        next_of(page, INSTANCE_NEXT, page->names, page->name_count, page->nexts, before, &newest);
+    if (r == 0)
+        r = next_of(page, SCHEDULE_NEXT, page->schedules, page->schedule_count,
+                    &page->nexts[LEDGER_HISTORY_INSTANCES_MAX], before, &newest);
+    if (r == 0 && newest.us == INT64_MIN)
+        return LEDGER_HISTORY_DONE;
+    if (r == 0)
         *ret = newest;
-    return found;
+    return r;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -374,25 +445,70 @@ static int walk(struct page *page)
     }
 }
 
+/* Whose runs, and which schedules' slots as a whole, in order. */
+static void name_all(struct page *page)
+{
+    const struct history_query *query = page->query;
+    for (size_t i = 0; i < query->instance_count; i++)
+        if (strcmp(query->instances[i], LEDGER_WHOLE_SLOT) != 0)
+            page->names[page->name_count++] = query->instances[i];
+    for (size_t i = 0; query->schedules != NULL && i < query->schedules->count; i++) {
+        const char *name = query->schedules->names[i];
+        if (query->schedule == NULL || strcmp(query->schedule, name) == 0)
+            page->schedules[page->schedule_count++] = name;
+    }
+    qsort(page->names, page->name_count, sizeof page->names[0], compare_names);
+    qsort(page->schedules, page->schedule_count, sizeof page->schedules[0], compare_names);
+    for (size_t i = 0; i < sizeof page->nexts / sizeof page->nexts[0]; i++)
+        page->nexts[i] = WALL_NEVER;
+}
+
 int ledger_history_page(struct ledger_history *history, const struct history_query *query,
                         struct history_cursor *cursor, history_run_fn each, void *context)
 {
-    static const char *const whole_slot = LEDGER_WHOLE_SLOT;
-    struct history_query wanted = *query;
     struct page page = {
-        .history = history, .query = &wanted, .cursor = cursor, .each = each, .context = context};
-    if (wanted.whole_slots) {
-        wanted.instances = &whole_slot;
-        wanted.instance_count = 1;
-    }
-    if (wanted.instance_count > LEDGER_HISTORY_INSTANCES_MAX)
+        .history = history, .query = query, .cursor = cursor, .each = each, .context = context};
+    if (query->instance_count > LEDGER_HISTORY_INSTANCES_MAX)
         return -E2BIG;
-    if (wanted.instance_count > 0) {
-        memcpy(page.names, wanted.instances, wanted.instance_count * sizeof page.names[0]);
-        qsort(page.names, wanted.instance_count, sizeof page.names[0], compare_names);
-    }
+    if (query->instance_count > 0)
+        name_all(&page);
     int r = walk(&page);
     return r == 0 && !page.moved && !page.refused ? -EBADMSG : r;
+}
+
+/* ---- the schedules of instances ---- */
+
+bool history_schedules_add(struct history_schedules *schedules, const char *name)
+{
+    for (size_t i = 0; i < schedules->count; i++)
+        if (strcmp(schedules->names[i], name) == 0)
+            return true;
+    if (schedules->count == LEDGER_HISTORY_SCHEDULES_MAX)
+        return false;
+    memcpy(schedules->names[schedules->count++], name, strlen(name) + 1);
+    return true;
+}
+
+int ledger_history_schedules(struct ledger_history *history, const char *const *instances,
+                             size_t count, struct history_schedules *schedules)
+{
+    sqlite3_stmt *s = history->statements[SCHEDULES];
+    int r = 0;
+    if (count > LEDGER_HISTORY_INSTANCES_MAX)
+        return -E2BIG;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        int code;
+        bind_key(s, 1, instances[i]);
+        (void)sqlite3_bind_int64(s, 2, LEDGER_HISTORY_LOOKED_MAX / (int64_t)count);
+        while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+            const char *name = name_of(s, SCHEDULE, MODEL_NAME_MAX);
+            if (name != NULL && strcmp(instances[i], LEDGER_WHOLE_SLOT) != 0)
+                (void)!history_schedules_add(schedules, name);
+        }
+        r = ledger_schema_outcome(history->db, code);
+        (void)sqlite3_reset(s);
+    }
+    return r;
 }
 
 /* ---- what became of one slot ---- */

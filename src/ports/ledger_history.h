@@ -27,6 +27,7 @@ void ledger_history_close(struct ledger_history *history); /* NULL is fine */
 /* ---- runs, newest first ---- */
 
 #define LEDGER_HISTORY_INSTANCES_MAX 256 /* that one question may name */
+#define LEDGER_HISTORY_SCHEDULES_MAX 512 /* whose slots as a whole belong to those */
 #define LEDGER_HISTORY_LOOKED_MAX 10000  /* rows that one page looks at: some tens of ms */
 #define LEDGER_HISTORY_DONE 1
 
@@ -65,14 +66,25 @@ struct history_run {
     char request_id[REPLY_REQUEST_ID_MAX];
 };
 
+/* Schedules that instances are in, or were. */
+struct history_schedules {
+    size_t count;
+    char names[LEDGER_HISTORY_SCHEDULES_MAX][MODEL_NAME_MAX + 1]; /* none twice */
+};
+
+/* `name` is at most MODEL_NAME_MAX bytes. False: there is no place left. */
+bool history_schedules_add(struct history_schedules *schedules, const char *name) MUST_CHECK;
+
 struct history_query {
-    const char *schedule;         /* NULL: every one */
-    const char *const *instances; /* no name twice */
-    size_t instance_count;        /* 0: every one, and slots as a whole */
-    struct wall since;            /* of slots; included. 0: all there are */
-    struct wall until;            /* of slots; not included. WALL_NEVER: all there are */
-    bool failed;                  /* these alone */
-    bool whole_slots;             /* slots as a whole alone: no instances are named */
+    const char *schedule;                      /* NULL: every one */
+    const char *const *instances;              /* no name twice */
+    size_t instance_count;                     /* 0: every one, and slots as a whole */
+    const struct history_schedules *schedules; /* with instances: and of these the slots as a whole
+                                                  in which not each instance has a run of its own;
+                                                  NULL: none */
+    struct wall since;                         /* of slots; included. 0: all there are */
+    struct wall until; /* of slots; not included. WALL_NEVER: all there are */
+    bool failed;       /* these alone */
 };
 
 /* The last run that was looked at; zeroed: before all. */
@@ -87,11 +99,19 @@ struct history_cursor {
 typedef bool (*history_run_fn)(void *context, const struct history_run *run);
 
 /*
+ * Adds the schedules that the instances have runs in. The newest LEDGER_HISTORY_LOOKED_MAX of these
+ * are looked at, of each instance its share. What finds no place is left out. Outcomes: 0; -E2BIG,
+ * too many instances; negative as of ledger_schema_outcome().
+ */
+int ledger_history_schedules(struct ledger_history *history, const char *const *instances,
+                             size_t count, struct history_schedules *schedules) MUST_CHECK;
+
+/*
  * Gives runs behind *cursor to `each`, newest slot first, and moves *cursor on. In a slot they come
- * by schedule and instance; where instances are asked for, by instance and schedule.
- * Outcomes: 0, go on with the next page (where `each` took all it was given and this found none,
- * too); LEDGER_HISTORY_DONE, these were the last; -E2BIG, too many instances; negative as of
- * ledger_schema_outcome().
+ * by schedule and instance; where instances are asked for, by instance and schedule, and the slot
+ * as a whole before them. Outcomes: 0, go on with the next page (where `each` took all it was given
+ * and this found none, too); LEDGER_HISTORY_DONE, these were the last; -E2BIG, too many instances;
+ * negative as of ledger_schema_outcome().
  */
 int ledger_history_page(struct ledger_history *history, const struct history_query *query,
                         struct history_cursor *cursor, history_run_fn each,

@@ -85,6 +85,39 @@ def test_filters(daemon):
     assert len(ask(daemon, "history", instance=["crs-gone0001"])[0]) == 1
 
 
+def test_slots_as_a_whole_of_an_instance(filled):
+    """Among its own runs stand the slots that were passed over, of schedules that have it and of one that had it."""
+    file = f"{filled}/ledger.db"
+    at = [(FIRST + second) * 10**6 for second in (30, 60, 90, -1, 5)]
+    with sqlite3.connect(file) as db:
+        db.executemany("INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result, message)"
+                       " VALUES(?, ?, '*', 1, 0, ?, ?, ?)", [
+                           ("nightly", at[0], at[2], "missed", "passed"), ("nightly", at[1], at[2], "missed", "closed"),
+                           ("other", at[2], at[2], "skipped", "paused"), ("gone", at[4], at[2], "missed", "passed")])  # fmt: skip
+    db.close()
+    try:
+        with Daemon(QUIET, KEYS, directory=filled) as running:
+            running.wait_for("ready")
+
+            def of(*names, **others):
+                until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(FIRST + 100))
+                rows = ask(running, "history", instance=list(names), until=until, **others)[0]
+                return [(row["schedule"], row["instance"], row["outcome"], row.get("whole_slot", False)) for row in rows]
+
+            own = ("nightly", "crs-00000001", "succeeded", False)
+            assert of("crs-00000001") == [own, ("nightly", "*", "missed", True), own]
+            assert of("crs-00000001", failed=True) == [("nightly", "*", "missed", True)]
+            assert of("crs-gone0001") == [("gone", "*", "missed", True), ("gone", "crs-gone0001", "succeeded", False)]
+            assert of("crs-00000000", schedule="other") == [("other", "*", "skipped", True)]
+            assert [row["whole_slot"] for row in ask(running, "why", instance="crs-gone0001")[0] if row["event"] == "backup_missed"] == [
+                True]
+            assert running.stop() == 0
+    finally:
+        with sqlite3.connect(file) as db:
+            db.execute("DELETE FROM runs WHERE instance = '*'")
+        db.close()
+
+
 def test_runs_of_a_slot(daemon):
     slot = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(FIRST + (SLOTS - 1) * 60))
     _, end = ask(daemon, "runs", slot=slot)
@@ -128,12 +161,20 @@ def test_a_downtime(tmp_path):
                 assert [row["text"] for row in reversed(rows)] == [line["reason"] for line in lines[:10]] + [
                     f"{lines[10]['reason']}, with all others before {lines[11]['slot']}", lines[11]["reason"]]
                 assert "before" in lines[10] and lines[10]["slots"] == "19"
-            assert ask(daemon, "history", instance=["crs-00000001"])[0] == []
+            wholes, end = ask(daemon, "history", instance=["crs-00000001"])
+            assert sorted((row["schedule"], row["slot"], row["instance"], row["whole_slot"]) for row in wholes) == sorted(
+                (name, line["slot"], "*", True) for name, lines in (("nightly", missed), ("resting", skipped)) for line in lines)
+            assert [row["slot"] for row in wholes] == sorted((row["slot"] for row in wholes), reverse=True) and not end["truncated"]
+            some, end = ask(daemon, "history", instance=["crs-00000001"], schedule="nightly", limit=5, failed=True)
+            assert some == [row for row in wholes if row["schedule"] == "nightly"][:5] and end["truncated"]
+            assert refusal(daemon, "history", instance=["crs-00000002"], schedule="resting")[0] == "not_found"
             told = [(row["schedule"], row["event"], row["slot"]) for row in ask(daemon, "why", instance="crs-00000001")[0]]
             assert sorted(told) == sorted([("nightly", "backup_missed", line["slot"]) for line in missed]
                                           + [("resting", "backup_skipped", line["slot"]) for line in skipped])
-            rows, _ = ask(daemon, "why", instance="crs-00000002")
-            assert len(rows) == 12 and "nothing was sent: the slot was found later" in rows[0]["text"]
+            rows, end = ask(daemon, "why", instance="crs-00000002")
+            assert len(rows) == 12 and "the slot as a whole: nothing was sent: the slot was found later" in rows[0]["text"]
+            assert all(row["whole_slot"] for row in rows)
+            assert end["schedules"][0]["text"].endswith(f"; its last slot, {missed[-1]['slot']}, was missed as a whole")
             assert daemon.stop() == 0
     assert not daemon.events("backup_missed") + daemon.events("backup_skipped")  # of the second life
 

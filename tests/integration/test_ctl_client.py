@@ -277,6 +277,15 @@ def test_history_for_programs(tmp_path):
         assert json.loads(out) == {"runs": RUNS, "truncated": True}
 
 
+def test_a_slot_as_a_whole_is_marked(tmp_path):
+    row = {**RUNS[1], "instance": "*", "whole_slot": True, "outcome": "missed", "attempts": 0, "text": "passed"}
+    with Server(tmp_path, history=rows(row) + end(truncated=False)) as server:
+        assert server.call("history", "--instance", "crs-a")[1].split("\t")[2] == "*"
+        assert json.loads(server.call("history", "--json")[1])["runs"] == [row]
+        lines = on_a_terminal([CTL, "history", "--socket", server.path], env={"NO_COLOR": "1"}, columns=200)[1]
+    assert "* (whole slot)" in lines[1] and "missed" in lines[1]
+
+
 def test_parts_are_one_list(tmp_path):
     with Server(tmp_path, history=rows(RUNS[0]) + rows() + rows(RUNS[1]) + end()) as server:
         assert json.loads(server.call("history", "--json")[1]) == {"runs": RUNS}

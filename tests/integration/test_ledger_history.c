@@ -204,6 +204,7 @@ static void test_a_run_with_all_it_has(void **state)
 #define MODEL_SCHEDULES 4
 #define MODEL_INSTANCES 9
 #define MODEL_SLOTS 40
+#define OF_THE_FILE "s2" /* has every instance */
 
 static int compare_runs(const struct seen_run *a, const struct seen_run *b, bool by_instance)
 {
@@ -234,13 +235,49 @@ static bool is_named(const struct history_query *query, const char *instance)
     return query->instance_count == 0;
 }
 
+static bool has_run(const struct seen *all, const struct seen_run *whole, const char *instance)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->runs[i].run.slot.us == whole->run.slot.us
+            && strcmp(all->runs[i].schedule, whole->schedule) == 0
+            && strcmp(all->runs[i].instance, instance) == 0)
+            return true;
+    return false;
+}
+
+/* Has one of them runs in the schedule? */
+static bool is_in(const struct seen *all, const struct history_query *query, const char *schedule)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->runs[i].schedule, schedule) == 0
+            && strcmp(all->runs[i].instance, LEDGER_WHOLE_SLOT) != 0
+            && is_named(query, all->runs[i].instance))
+            return true;
+    return false;
+}
+
+/* A slot as a whole: of all, or of the schedules of one of them that has no run of its own. */
+static bool is_whole_wanted(const struct seen *all, const struct history_query *query,
+                            const struct seen_run *whole)
+{
+    if (query->instance_count == 0)
+        return true;
+    if (!is_in(all, query, whole->schedule) && strcmp(whole->schedule, OF_THE_FILE) != 0)
+        return false;
+    for (size_t i = 0; i < query->instance_count; i++)
+        if (!has_run(all, whole, query->instances[i]))
+            return true;
+    return false;
+}
+
 /* The runs of the whole list that the question is about, in the promised order. */
 static struct seen expect(const struct seen *all, const struct history_query *query)
 {
     struct seen expected = seen_make(SEEN_MAX);
     for (size_t i = 0; i < all->count; i++) {
         const struct seen_run *kept = &all->runs[i];
-        bool wanted = is_named(query, kept->instance)
+        bool whole = strcmp(kept->instance, LEDGER_WHOLE_SLOT) == 0;
+        bool wanted = (whole ? is_whole_wanted(all, query, kept) : is_named(query, kept->instance))
                       && (query->schedule == NULL || strcmp(query->schedule, kept->schedule) == 0)
                       && kept->run.slot.us >= query->since.us && kept->run.slot.us < query->until.us
                       && (!query->failed || kept->run.outcome > HISTORY_SUCCEEDED);
@@ -254,7 +291,8 @@ static struct seen expect(const struct seen *all, const struct history_query *qu
 
 static void fill_model(struct shelf *shelf, uint64_t *seed)
 {
-    static const char *const results[] = {"submitted", "failed", "missed", "again", "submitted"};
+    static const char *const results[] = {"submitted", "failed",    "missed",
+                                          "again",     "submitted", "skipped"};
     static const char *const finishes[] = {"NULL", "'succeeded'", "'failed'", "'open'"};
     char sql[400];
     size_t size = MODEL_RUNS * sizeof sql;
@@ -263,15 +301,17 @@ static void fill_model(struct shelf *shelf, uint64_t *seed)
     size_t length = (size_t)snprintf(all, size, "BEGIN;");
     for (int i = 0; i < MODEL_RUNS; i++) {
         uint64_t r = shelf_random(seed);
+        char instance[MODEL_INSTANCE_ID_MAX + 1] = LEDGER_WHOLE_SLOT;
+        if ((r >> 40) % MODEL_INSTANCES != 0)
+            (void)snprintf(instance, sizeof instance, "crs-%d", (int)((r >> 24) % MODEL_INSTANCES));
         const char *result = results[r % COUNT(results)];
         bool submitted = strcmp(result, "submitted") == 0;
         length += (size_t)snprintf(
             all + length, size - length,
             "INSERT OR IGNORE INTO runs(schedule, slot, instance, state, attempt, result, finish)"
-            " VALUES('s%d', %d, 'crs-%d', 1, 1, '%s', %s);",
-            (int)((r >> 8) % MODEL_SCHEDULES), (int)((r >> 16) % MODEL_SLOTS) * 1000000,
-            (int)((r >> 24) % MODEL_INSTANCES), result,
-            submitted ? finishes[(r >> 32) % COUNT(finishes)] : "NULL");
+            " VALUES('s%d', %d, '%s', 1, 1, '%s', %s);",
+            (int)((r >> 8) % MODEL_SCHEDULES), (int)((r >> 16) % MODEL_SLOTS) * 1000000, instance,
+            result, submitted ? finishes[(r >> 32) % COUNT(finishes)] : "NULL");
     }
     (void)snprintf(all + length, size - length, "COMMIT;");
     shelf_exec(shelf, all);
@@ -283,15 +323,19 @@ static void check_question(struct ledger_history *history, const struct seen *al
     static const char *const schedules[] = {NULL, NULL, "s0", "s3", "none"};
     static const char *const names[] = {"crs-7", "crs-0", "crs-3", "crs-none"};
     uint64_t r = shelf_random(seed);
+    struct history_schedules of_instances = {.count = 1, .names = {OF_THE_FILE}};
     const struct history_query query = {
         .schedule = schedules[r % COUNT(schedules)],
         .instances = names,
+        .schedules = &of_instances,
         .instance_count = (r >> 8) % 3 != 0 ? 0 : (r >> 12) % (COUNT(names) + 1),
         .since = {(r >> 16) % 3 != 0 ? 0 : (int64_t)(r >> 20) % MODEL_SLOTS * 1000000},
         .until = (r >> 28) % 3 != 0 ? WALL_NEVER
                                     : (struct wall){(int64_t)(r >> 32) % MODEL_SLOTS * 1000000},
         .failed = (r >> 40) % 2 != 0,
     };
+    assert_int_equal(ledger_history_schedules(history, names, query.instance_count, &of_instances),
+                     0);
     struct seen expected = expect(all, &query);
     struct seen got = ask(history, &query, 1 + (r >> 44) % 12);
     assert_int_equal(got.count, expected.count);
@@ -312,7 +356,9 @@ static void test_questions_as_a_list_answers(void **state)
     fill_model(&place->shelf, &seed);
     const struct history_query everything = {.until = WALL_NEVER};
     struct seen all = ask(place->history, &everything, 7);
-    assert_int_equal(all.count, shelf_ask(&place->shelf, "SELECT count(*) FROM runs"));
+    assert_int_equal(all.count,
+                     shelf_ask(&place->shelf, "SELECT count(*) FROM runs WHERE instance <> '*'"
+                                              " OR result IN ('missed', 'skipped')"));
     assert_true(all.count > 300);
     for (int i = 0; i < 500; i++)
         check_question(place->history, &all, &seed);
@@ -338,15 +384,66 @@ static void test_slots_as_a_whole(void **state)
     seen = ask(place->history, &query, 1);
     assert_int_equal(seen.count, 0);
     free(seen.runs);
-    shelf_exec(&place->shelf, "INSERT INTO runs(schedule, slot, instance, state, attempt, result)"
-                              " VALUES('c', 1000000, 'crs-a', 1, 0, 'skipped')");
-    query = (struct history_query){.whole_slots = true, .until = WALL_NEVER};
-    seen = ask(place->history, &query, 1);
+}
+
+/* The slots of a schedule that has many, passed over in pages, and its one slot as a whole. */
+static void test_a_whole_slot_far_away(void **state)
+{
+    struct place *place = *state;
+    const char *const names[] = {"crs-new"};
+    static struct history_schedules schedules;
+    const struct history_query query = {
+        .instances = names, .instance_count = 1, .schedules = &schedules, .until = WALL_NEVER};
+    shelf_exec(&place->shelf,
+               "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 15000)"
+               " INSERT INTO runs(schedule, slot, instance, state, attempt, result)"
+               " SELECT 's', i, iif(i % 2, 'crs-old', '*'), 1, 1, 'submitted' FROM n;"
+               "INSERT INTO runs(schedule, slot, instance, state, attempt, result) VALUES"
+               " ('s', 1, '*', 1, 0, 'missed'), ('s', 20000, 'crs-new', 1, 1, 'submitted')");
+    assert_int_equal(ledger_history_schedules(place->history, names, 1, &schedules), 0);
+    assert_int_equal(schedules.count, 1);
+    struct seen seen = ask(place->history, &query, 1);
     assert_int_equal(seen.count, 2);
-    assert_string_equal(seen.runs[0].schedule, "c");
-    assert_string_equal(seen.runs[0].instance, "*");
-    assert_string_equal(seen.runs[1].schedule, "d");
+    assert_string_equal(seen.runs[0].instance, "crs-new");
+    assert_string_equal(seen.runs[1].instance, "*");
+    assert_string_equal(history_outcome_name(seen.runs[1].run.outcome), "missed");
     free(seen.runs);
+
+    struct history_cursor cursor = {.begun = false};
+    seen = seen_make(SEEN_MAX);
+    int r = 0;
+    int pages = 0;
+    while ((r = ledger_history_page(place->history, &query, &cursor, see, &seen)) == 0)
+        pages++;
+    assert_int_equal(r, LEDGER_HISTORY_DONE);
+    assert_int_equal(seen.count, 2);
+    assert_true(pages >= 15000 / LEDGER_HISTORY_LOOKED_MAX);
+    free(seen.runs);
+}
+
+static void test_schedules_of_instances(void **state)
+{
+    struct place *place = *state;
+    const char *names[LEDGER_HISTORY_INSTANCES_MAX + 1] = {"crs-a", "crs-b", "*"};
+    static struct history_schedules schedules;
+    shelf_exec(&place->shelf,
+               "INSERT INTO runs(schedule, slot, instance, state, attempt, result) VALUES"
+               " ('a', 1, 'crs-a', 1, 1, 'failed'), ('a', 2, 'crs-b', 1, 1, 'failed'),"
+               " ('b', 3, 'crs-b', 1, 1, 'failed'), ('c', 4, '*', 1, 0, 'missed'),"
+               " (printf('%.100c', 'x'), 5, 'crs-a', 0, 1, NULL);"
+               "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)"
+               " INSERT INTO runs(schedule, slot, instance, state, attempt, result)"
+               " SELECT 'many' || i, i, 'crs-many', 1, 1, 'failed' FROM n");
+    assert_int_equal(ledger_history_schedules(place->history, names, 3, &schedules), 0);
+    assert_int_equal(schedules.count, 2);
+    assert_string_equal(schedules.names[0], "a");
+    assert_string_equal(schedules.names[1], "b");
+    names[0] = "crs-many";
+    assert_int_equal(ledger_history_schedules(place->history, names, 1, &schedules), 0);
+    assert_int_equal(schedules.count, LEDGER_HISTORY_SCHEDULES_MAX);
+    assert_string_equal(schedules.names[2], "many600"); /* the newest */
+    assert_int_equal(ledger_history_schedules(place->history, names, COUNT(names), &schedules),
+                     -E2BIG);
 }
 
 /* ---- bounds ---- */
@@ -591,16 +688,16 @@ static void test_decisions_in_order(void **state)
 /* Slots as a whole are told to their members, but for those that have a row of their own there. */
 static void test_decisions_of_slots(void **state)
 {
-    static const char *const schedules[] = {"other", "s"};
+    static struct history_schedules schedules = {.count = 2, .names = {"other", "s"}};
     static const char *const told_of[][3] = {
         {"backup_skipped", "nothing was sent: the schedule is paused", NULL},
-        {"backup_missed", "nothing was sent: passed, with all others", NULL},
+        {"backup_missed", "the slot as a whole: nothing was sent: passed, with all others", NULL},
         {"backup_missed", "nothing was sent: the slot passed while", NULL},
         {"backup_submitted", "accepted", NULL},
     };
     struct place *place = *state;
     struct told told = {.count = 0};
-    struct ledger_decided of = {"crs-a", schedules, COUNT(schedules)};
+    const struct ledger_decided of = {"crs-a", &schedules};
     shelf_exec(&place->shelf,
                "INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result,"
                " message) VALUES"
@@ -618,12 +715,12 @@ static void test_decisions_of_slots(void **state)
         assert_non_null(strstr(told.texts[i], told_of[i][1]));
     }
     told.count = 0;
-    of.schedule_count = 0;
+    schedules.count = 0;
     assert_int_equal(ledger_decisions(place->history, &of, hear, &told), 0);
     assert_int_equal(told.count, 1);
     /* Its newest fifty are no older than the slots that count. */
     told.count = 0;
-    of.schedule_count = COUNT(schedules);
+    schedules.count = 2;
     shelf_exec(&place->shelf,
                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)"
                " INSERT INTO runs(schedule, slot, instance, state, attempt, ended_at, result)"
@@ -660,6 +757,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_a_run_with_all_it_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_questions_as_a_list_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slots_as_a_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_whole_slot_far_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_schedules_of_instances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_page_is_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_holds_no_journal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows_without_a_name, set_up, tear_down),
