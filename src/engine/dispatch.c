@@ -260,13 +260,22 @@ static enum sending send_run(struct engine *engine, struct lane *lane, struct ru
     return r == -EAGAIN ? SENDING_STOP : SENDING_DONE;
 }
 
+/* It holds places, or could use one now: runs that wait for anything else need none. */
+static bool competes(const struct engine *engine, const struct lane *lane)
+{
+    const struct heap_node *top = heap_top(&lane->ready);
+    return lane->in_flight > 0
+           || (top != NULL && top->key <= engine->now.wall.us
+               && breaker_allows(&lane->breaker, engine->now.mono));
+}
+
 bool engine_has_place(const struct engine *engine, const struct lane *lane)
 {
     uint32_t most = (uint32_t)engine->config->max_in_flight;
-    uint32_t busy = 0;
+    uint32_t busy = 1;
     for (uint32_t i = 0; i < engine->lane_count; i++)
-        busy += engine->lanes[i]->runs > 0 ? 1 : 0;
-    uint32_t share = busy > 1 ? most / busy : most;
+        busy += engine->lanes[i] != lane && competes(engine, engine->lanes[i]) ? 1 : 0;
+    uint32_t share = most / busy;
     return engine->in_flight + engine->flights.busy < most
            && engine->in_flight < engine_run_places(engine)
            && lane->in_flight < (share > 0 ? share : 1);

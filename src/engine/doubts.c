@@ -62,6 +62,21 @@ void engine_doubt_elsewhere(struct engine *engine, struct doubt *doubt, int64_t 
     look(engine, doubt, delay_us);
 }
 
+static bool may_resend(const struct run *run)
+{
+    return run->schedule->on_unknown == ON_UNKNOWN_RESEND && run->dropped == NULL;
+}
+
+static int64_t patience_us(const struct engine *engine, const struct run *run)
+{
+    int64_t settle_us = engine->config->settle_us;
+    int64_t half_us = run->schedule->start_within_us / 2;
+    int64_t most_us = LOOKUP_PATIENCE * settle_us;
+    if (!may_resend(run) || half_us > most_us)
+        return most_us;
+    return half_us > settle_us ? half_us : settle_us;
+}
+
 void engine_doubt(struct engine *engine, struct run *run)
 {
     struct lane *lane = run->lane;
@@ -82,6 +97,7 @@ void engine_doubt(struct engine *engine, struct run *run)
     doubt->sent_at = of_this_life ? run->sent_at : (struct mono){0};
     doubt->sent_s = INT64_MAX;
     doubt->lost_at = engine->now.mono;
+    doubt->patience_us = patience_us(engine, run);
     run->doubt = doubt;
     engine->doubt_count++;
     look(engine, doubt, lookup_delay_us(doubt, engine->config->settle_us, engine->now.mono));
@@ -120,7 +136,7 @@ static void give_up(struct engine *engine, struct run *run)
     /* One that may not be sent again would end as if nothing could have landed. */
     if (left_us <= 0)
         engine_end_unknown(engine, run);
-    else if (run->schedule->on_unknown == ON_UNKNOWN_RESEND && run->dropped == NULL)
+    else if (may_resend(run))
         send_again(engine, run);
     else
         look(engine, doubt, lookup_later_us(doubt, left_us, engine->now.mono));
@@ -149,11 +165,11 @@ static void conclude(struct engine *engine, struct run *run, enum lookup_result 
 /* No answer that could be read: asked again, unless it has been tried for long enough. */
 static void miss(struct engine *engine, struct doubt *doubt, const struct flight *flight)
 {
-    int64_t settle_us = engine->config->settle_us;
     struct run *run = doubt->run;
     int64_t waited_us = mono_diff_ns(engine->now.mono, doubt->lost_at) / NS_PER_US;
-    if (waited_us >= LOOKUP_PATIENCE * settle_us
-        && (doubt->looks >= LOOKUP_LOOKS_MIN || !wall_before(engine->now.wall, run->deadline))) {
+    if (waited_us >= doubt->patience_us
+        && (doubt->looks >= LOOKUP_LOOKS_MIN || may_resend(run)
+            || !wall_before(engine->now.wall, run->deadline))) {
         conclude(engine, run, LOOKUP_NOT_KNOWN, 0);
         return;
     }

@@ -39,13 +39,20 @@ void lane_configure(struct lane *lane, const struct config *config)
         (void)!bucket_configure(&lane->asks[i].bucket, ask_rate(config, (enum inquiry_action)i), 1);
 }
 
+bool lane_is_idle(const struct lane *lane)
+{
+    bool idle =
+        lane->runs == 0 && lane->watches == 0 && lane->batches.count == 0 && lane->flights == 0;
+    for (int i = 0; i < INQUIRY_ACTIONS; i++)
+        idle = idle && lane->asks[i].due.count == 0;
+    return idle;
+}
+
 bool lane_is_quiet(const struct lane *lane, struct mono now)
 {
-    bool quiet = lane->runs == 0 && lane->watches == 0 && lane->batches.count == 0
-                 && lane->flights == 0 && bucket_is_quiet(&lane->bucket, now);
+    bool quiet = lane_is_idle(lane) && bucket_is_quiet(&lane->bucket, now);
     for (int i = 0; i < INQUIRY_ACTIONS; i++)
-        quiet =
-            quiet && lane->asks[i].due.count == 0 && bucket_is_quiet(&lane->asks[i].bucket, now);
+        quiet = quiet && bucket_is_quiet(&lane->asks[i].bucket, now);
     return quiet;
 }
 

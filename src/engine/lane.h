@@ -76,7 +76,10 @@ int lane_create(const struct host *host, const struct config *config, struct lan
 /* The config's rates; only a larger ring can fail, and the old rate then stays. */
 void lane_configure(struct lane *lane, const struct config *config);
 
-/* Nothing waits here, is under way, or was sent within the last second. */
+/* Nothing waits here or is under way: no member, run, question or task that is followed. */
+bool lane_is_idle(const struct lane *lane);
+
+/* The same, and nothing was sent within the last second. */
 bool lane_is_quiet(const struct lane *lane, struct mono now);
 
 /* Batches are freed with it; its runs must be gone. */

@@ -181,7 +181,7 @@ enum lookup_result lookup_judge(struct doubt *doubt, int64_t settle_us, struct m
             return LOOKUP_NOT_THERE;
     }
     if (doubt->looks >= LOOKUP_LOOKS_MIN
-        && mono_diff_ns(now, doubt->lost_at) >= LOOKUP_PATIENCE * settle_us * NS_PER_US)
+        && mono_diff_ns(now, doubt->lost_at) >= doubt->patience_us * NS_PER_US)
         return LOOKUP_NOT_KNOWN;
     return LOOKUP_AGAIN;
 }

@@ -9,7 +9,9 @@
  *   NOT_THERE   two looks at least showed neither the tag nor a manual task that no backup
  *               explains, the last of them begun settle_us after the answer was lost
  *   NOT_KNOWN   nothing else was found out for LOOKUP_PATIENCE times as long: with on_unknown hold
- *               it is looked for until the run's start_within is over
+ *               it is looked for until the run's start_within is over. With resend half of
+ *               start_within is enough, so that there is time left to send it, and so are looks
+ *               that are not answered
  *   AGAIN       another look follows, at growing distances
  *
  * Who carries the tag is decided by the tag alone; stamps only say which task made that backup, and
@@ -57,6 +59,7 @@ struct doubt {
     struct mono sent_at; /* 0: in an earlier life */
     int64_t sent_s;      /* by the cloud's clock, as early as it may have been: it only falls */
     struct mono lost_at;
+    int64_t patience_us;  /* after that: when nothing else was found out */
     struct mono began_at; /* of the present look: when its first question was sent */
     int looks;            /* that were judged */
     int empty;            /* of those, showed nothing */

@@ -138,7 +138,7 @@ bool engine_lane_now(const struct engine *engine, uint32_t n, struct lane_now *r
     const struct bucket *bucket = &lane->bucket;
     *ret = (struct lane_now){.host = lane->host,
                              .action = counters_action_name((enum counters_action)(n % ACTIONS)),
-                             .is_down = lane->breaker.opened > 0};
+                             .is_down = lane->breaker.opened > 0 && !lane_is_idle(lane)};
     if (n % ACTIONS == 0) {
         ret->queued = lane_backlog(lane) + lane->runs - lane->in_flight;
     } else {

@@ -66,7 +66,7 @@ struct lane_now {
     int64_t per_second_milli;      /* the pace at the moment, in thousandths */
     uint64_t requests_last_minute; /* that left */
     uint64_t queued;
-    bool is_down; /* the breaker is open */
+    bool is_down; /* the breaker is open, and something waits for it to close */
 };
 
 /* The n-th, from 0, of all lanes and actions. False: there is none. */

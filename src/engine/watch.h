@@ -34,6 +34,7 @@ struct watch {
     int failures; /* of tasks of this slot before */
     enum ledger_kind kind;
     struct wall submitted_at;
+    struct mono since;      /* when it was first watched, in this life */
     struct wall overdue_at; /* the end of complete_within */
     struct now running_at;  /* when it was last seen not ended; 0: never */
     uint16_t failed; /* what the last question came to, see engine_note_watch(); 0: an answer */

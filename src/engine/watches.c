@@ -49,6 +49,7 @@ int engine_watch(struct engine *engine, struct lane *lane, const struct submissi
     watch->failures = what->failures;
     watch->kind = what->kind;
     watch->submitted_at = what->at;
+    watch->since = engine->now.mono;
     watch->overdue_at = wall_add_us(what->at, what->complete_within_us);
     if (ongoing_add(&engine->ongoings, &watch->ongoing) < 0) {
         free(watch);
@@ -120,7 +121,9 @@ static int64_t age_us(const struct engine *engine, const struct watch *watch)
 
 static void ask_again(struct engine *engine, struct watch *watch)
 {
-    int64_t delay = watch->graced ? 0 : age_us(engine, watch) / 3;
+    int64_t watched_us = mono_diff_ns(engine->now.mono, watch->since) / NS_PER_US;
+    int64_t age = age_us(engine, watch); /* none where the clock was set back */
+    int64_t delay = watch->graced ? 0 : (age > watched_us ? age : watched_us) / 3;
     delay = delay < WATCH_FIRST_US ? WATCH_FIRST_US : delay;
     engine_ask(engine, &watch->ask, INQUIRY_TASK, delay > WATCH_MOST_US ? WATCH_MOST_US : delay);
 }

@@ -67,6 +67,35 @@ static void hosts_take_turns(void **state)
     }
 }
 
+/* Hosts whose runs only wait need no places: the one with a backlog has all of them. */
+static void who_waits_holds_no_places(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"https://1.example.com/", "https://2.example.com/",
+                                       "https://3.example.com/"};
+    static struct twin twin;
+    twin_init(&twin, NOON - 10);
+    struct config *config = twin_config();
+    config->max_in_flight = 8;
+    struct schedule *schedule = add_many(config, "big", 0, 80, HOST_B);
+    for (size_t i = 0; i < COUNT(urls); i++) {
+        (void)snprintf(ids[80 + i], sizeof ids[0], "crs-locked%zu", i);
+        twin_add(config, schedule, ids[80 + i], urls[i]);
+    }
+    twin_start(&twin, config);
+    twin_run(&twin, 10 * SECOND);
+    for (int second = 0; second < 14; second++) {
+        pass_second(&twin, 20);
+        for (int i = 0, count = twin.sent_count; i < count; i++)
+            if (!twin.sent[i].answered && strstr(twin.sent[i].body, "crs-locked") != NULL)
+                twin_refuse(&twin, i, "ResourceUnavailable.InstanceLockedError", -1);
+            else if (!twin.sent[i].answered)
+                twin_accept(&twin, i);
+    }
+    assert_int_equal(sent_to_b(&twin), 80);
+    twin_finish(&twin);
+}
+
 /* It comes with a reload, when as many runs as may be are prepared for a later instant. */
 static void who_is_due_first_goes_first(void **state)
 {
@@ -120,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_take_turns),
+        cmocka_unit_test(who_waits_holds_no_places),
         cmocka_unit_test(who_is_due_first_goes_first),
         cmocka_unit_test(places_for_runs_are_kept_for_who_has_few),
     };

@@ -3,6 +3,7 @@
 
 #include "base/civil.h"
 #include "base/listing.h"
+#include "engine/members.h"
 #include "engine/tag.h"
 #include "engine_twin.h"
 
@@ -16,10 +17,25 @@
 #define NO_TASKS "\"TotalCount\":0,\"Tasks\":[]"
 #define NO_BACKUPS "\"TotalCount\":0,\"BackupSet\":[]"
 #define NO_ANSWER "\"Error\":{\"Code\":\"InternalError\",\"Message\":\"\"}"
+#define NOT_ALLOWED "\"Error\":{\"Code\":\"UnauthorizedOperation.NoCAMAuthed\",\"Message\":\"\"}"
 /* 12:00:00Z as the cloud writes it */
 #define ONE_TASK                                                                        \
     "\"TotalCount\":1,\"Tasks\":[{\"TaskId\":77,\"StartTime\":\"2026-11-01 20:00:00\"," \
     "\"EndTime\":\"\",\"InstanceId\":\"crs-a\",\"Progress\":0,\"Result\":1}]"
+
+static void begin_within(struct twin *twin, enum on_unknown on_unknown, int64_t start_within_s)
+{
+    twin_init(twin, NOON - 10);
+    struct config *config = twin_config();
+    struct schedule *schedule = twin_every(config, "nightly", "1h");
+    schedule->on_unknown = on_unknown;
+    schedule->start_within_us = start_within_s * SECOND;
+    twin_add(config, schedule, "crs-a", NULL);
+    twin->keeps_questions = true;
+    twin_start(twin, config);
+    twin_run(twin, 11 * SECOND);
+    assert_int_equal(twin->sent_count, 1);
+}
 
 static void begin(struct twin *twin, const char *every, enum on_unknown on_unknown,
                   int32_t retry_failed, enum overlap overlap)
@@ -155,13 +171,34 @@ static void what_cannot_be_told_in_time_is_unknown(void **state)
 {
     (void)state;
     static struct twin twin;
-    begin(&twin, "1h", ON_UNKNOWN_RESEND, 0, OVERLAP_ALLOW);
+    begin(&twin, "1h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
     twin_lose(&twin, 0, EXCHANGE_LOST);
     answer_looks(&twin, NO_ANSWER, NO_ANSWER, 1900 * SECOND);
     assert_int_equal(twin.sent_count, 1);
     assert_int_equal(twin.ended[LEDGER_UNKNOWN], 1);
     assert_int_equal(twin.ended[LEDGER_FAILED], 0);
     twin_finish(&twin);
+}
+
+/* Where the questions are not answered, or not allowed, resend sends again all the same. */
+static void resend_needs_no_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t start_within_s;
+        int64_t wait_s;
+        int sent;
+    } rows[] = {{1800, 590, 1}, {1800, 680, 2}, {300, 140, 1},
+                {300, 220, 2},  {80, 100, 2},   {50, 100, 1}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        static struct twin twin;
+        begin_within(&twin, ON_UNKNOWN_RESEND, rows[i].start_within_s);
+        twin_lose(&twin, 0, EXCHANGE_LOST);
+        answer_looks(&twin, NOT_ALLOWED, NOT_ALLOWED, rows[i].wait_s * SECOND);
+        if (twin.sent_count != rows[i].sent)
+            fail_msg("row %zu: %d", i, twin.sent_count);
+        twin_finish(&twin);
+    }
 }
 
 static void runs_of_one_second_have_tags_of_their_own(void **state)
@@ -738,6 +775,32 @@ static void a_dead_host_gets_probes(void **state)
     twin_finish(&twin);
 }
 
+static bool is_down(const struct twin *twin)
+{
+    struct lane_now lane;
+    assert_true(engine_lane_now(twin->engine, 0, &lane));
+    return lane.is_down;
+}
+
+/* Nobody finds out whether it lives again while nothing is sent to it: nothing depends on it. */
+static void a_dead_host_is_down_while_somebody_waits_for_it(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin_within(&twin, ON_UNKNOWN_HOLD, 300);
+    for (int second = 0; second < 400; second++) {
+        for (int i = 0; i < twin.sent_count; i++)
+            if (!twin.sent[i].answered)
+                twin_lose(&twin, i, EXCHANGE_NOT_SENT);
+        twin_run(&twin, SECOND);
+        if (second == 200)
+            assert_true(is_down(&twin));
+    }
+    assert_int_equal(twin.ended[LEDGER_FAILED], 1);
+    assert_false(is_down(&twin));
+    twin_finish(&twin);
+}
+
 /* What was sent `us` ago or longer is lost, or turned away where it asks. */
 static void lose_old(struct twin *twin, int64_t us, bool gateway)
 {
@@ -761,6 +824,22 @@ static void lose_old(struct twin *twin, int64_t us, bool gateway)
                             twin->now.mono);
         twin_step(twin);
     }
+}
+
+/* A clock that is set back makes no task young again: it is asked for as rarely as before. */
+static void a_clock_set_back_does_not_hurry_questions(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, "12h", ON_UNKNOWN_HOLD, 0, OVERLAP_ALLOW);
+    twin.keeps_questions = false; /* it is running */
+    twin_accept(&twin, 0);
+    twin_run(&twin, 600 * SECOND);
+    int before = twin.asked_count;
+    twin.now.wall = wall_add_us(twin.now.wall, -3000 * SECOND);
+    twin_run(&twin, 600 * SECOND);
+    assert_in_range(twin.asked_count - before, 1, 6);
+    twin_finish(&twin);
 }
 
 /* Overdue by a clock that was ahead alone, and asked for in vain: not stuck before its time. */
@@ -900,6 +979,7 @@ int main(void)
         cmocka_unit_test(an_outage_makes_nothing_unknown),
         cmocka_unit_test(what_cannot_be_told_is_held_or_sent),
         cmocka_unit_test(what_cannot_be_told_in_time_is_unknown),
+        cmocka_unit_test(resend_needs_no_answers),
         cmocka_unit_test(runs_of_one_second_have_tags_of_their_own),
         cmocka_unit_test(a_crash_leaves_a_doubt),
         cmocka_unit_test(a_clock_put_right_after_a_crash),
@@ -912,12 +992,14 @@ int main(void)
         cmocka_unit_test(a_long_downtime_makes_nothing_stuck_unseen),
         cmocka_unit_test(an_overdue_watch_waits_for_its_turn),
         cmocka_unit_test(a_grace_ends_with_its_cause),
+        cmocka_unit_test(a_clock_set_back_does_not_hurry_questions),
         cmocka_unit_test(a_grace_that_began_too_early_is_none),
         cmocka_unit_test(a_reopened_slot_takes_in_nobody),
         cmocka_unit_test(a_slot_that_is_not_gone_on_with_ends_whole),
         cmocka_unit_test(a_backup_that_does_not_end_is_stuck),
         cmocka_unit_test(an_earlier_backup_is_in_the_way),
         cmocka_unit_test(a_dead_host_gets_probes),
+        cmocka_unit_test(a_dead_host_is_down_while_somebody_waits_for_it),
         cmocka_unit_test(backups_leave_places_to_questions),
         cmocka_unit_test(a_silent_host_is_asked),
         cmocka_unit_test(a_gateway_that_takes_backups_gets_them),

@@ -7,6 +7,7 @@
 
 #define SENT INT64_C(1793534400)
 #define SETTLE_US (60 * US_PER_SECOND)
+#define PATIENCE_US (LOOKUP_PATIENCE * SETTLE_US)
 #define LIST_MAX 6
 
 /* Starts are seconds from the send. */
@@ -126,7 +127,7 @@ static void what_two_looks_say(void **state)
         const struct row *row = &rows[i];
         enum lookup_result result = LOOKUP_AGAIN;
         int64_t task = 0;
-        doubt = (struct doubt){.sent_s = SENT};
+        doubt = (struct doubt){.patience_us = PATIENCE_US, .sent_s = SENT};
         for (int look = 0; look < 2 && result == LOOKUP_AGAIN; look++) {
             struct mono now = {(61 + look) * NS_PER_SECOND};
             lookup_begin(&doubt, now, SENT, SENT + 60);
@@ -153,7 +154,7 @@ static enum lookup_result two_pages(uint32_t second, int64_t total, int64_t tota
     static const struct backup_page none;
     struct mono now = {61 * NS_PER_SECOND};
     int64_t task;
-    doubt = (struct doubt){.sent_s = SENT, .looks = 1, .empty = 1};
+    doubt = (struct doubt){.patience_us = PATIENCE_US, .sent_s = SENT, .looks = 1, .empty = 1};
     lookup_begin(&doubt, now, SENT, SENT + 60);
     assert_true(lookup_take_tasks(&doubt, page_of(LISTING_PAGE, total, 500)));
     assert_int_equal(doubt.offset, LISTING_PAGE);
@@ -179,7 +180,7 @@ static void the_cut_only_falls(void **state)
     static const struct row ours = {"ours", {TASK(22, -600)}, {{0}}, LOOKUP_AGAIN, 0, 0, 0};
     struct mono now = {61 * NS_PER_SECOND};
     int64_t task;
-    doubt = (struct doubt){.sent_s = INT64_MAX};
+    doubt = (struct doubt){.patience_us = PATIENCE_US, .sent_s = INT64_MAX};
     lookup_begin(&doubt, now, SENT - 600, SENT);
     take_lists(&ours);
     assert_int_equal(lookup_judge(&doubt, SETTLE_US, now, &task), LOOKUP_AGAIN);
@@ -200,14 +201,14 @@ static void tasks_of_long_ago_are_not_listed(void **state)
     for (int days = 28; days <= 31; days++) {
         enum lookup_result result = LOOKUP_AGAIN;
         int64_t task;
-        doubt = (struct doubt){.sent_s = INT64_MAX};
+        doubt = (struct doubt){.patience_us = PATIENCE_US, .sent_s = INT64_MAX};
         for (int i = 0; i < 4; i++) {
             lookup_begin(&doubt, now, SENT, SENT + days * SECONDS_PER_DAY);
             take_lists(&nothing);
             result = lookup_judge(&doubt, SETTLE_US, now, &task);
         }
         assert_int_equal(result, days < 29 ? LOOKUP_NOT_THERE : LOOKUP_AGAIN);
-        doubt = (struct doubt){.sent_s = INT64_MAX};
+        doubt = (struct doubt){.patience_us = PATIENCE_US, .sent_s = INT64_MAX};
         for (int i = 0; i < 4; i++) {
             lookup_begin(&doubt, now, SENT, SENT + days * SECONDS_PER_DAY);
             take_lists(&tagged);
