@@ -305,7 +305,10 @@ void engine_doubt(struct engine *engine, struct run *run);
 /* Its run has gone to another lane, which has places for it: the look under way begins again. */
 void engine_doubt_elsewhere(struct engine *engine, struct doubt *doubt, int64_t delay_us);
 
-/* move.c: all that is open, after a reload. */
+/* move.c: where a run of the open slot's instance is to be sent. NULL: no memory. */
+struct lane *engine_find_lane(struct engine *engine, const struct open_slot *open,
+                              const struct instance *instance);
+/* All that is open, after a reload. */
 void engine_move(struct engine *engine);
 /* One run, which is not on the wire. Without memory it stays. */
 void engine_move_run(struct engine *engine, struct run *run);

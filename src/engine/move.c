@@ -30,6 +30,15 @@ static struct lane *where(void *context, const struct schedule *schedule,
     return find_lane(context, schedule->name, instance->id, instance->region);
 }
 
+struct lane *engine_find_lane(struct engine *engine, const struct open_slot *open,
+                              const struct instance *instance)
+{
+    struct lane *lane = where(engine, open->schedule, instance);
+    if (lane == NULL && engine_get_lane(engine, &open->config->hosts[instance->host], &lane) < 0)
+        return NULL;
+    return lane;
+}
+
 /* ---- watches ---- */
 
 static int64_t left_us(const struct engine *engine, const struct inquiry *ask)

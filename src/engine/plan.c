@@ -19,6 +19,7 @@ struct entry {
     bool never;                 /* and there is none of it: it has never begun */
     struct wall recorded_first; /* slots after the horizon that are recorded; */
     struct wall recorded_last;  /* before the horizon: none */
+    struct wall told;           /* slots before it have been told, though the horizon is older */
     struct wall passed;         /* the horizon, or the last of the recorded ones behind it */
     struct wall paused_until;   /* by an operator; slots before it are skipped */
     struct slot_time next;      /* the slot after that; at is WALL_NEVER without one */
@@ -109,6 +110,7 @@ static int find_horizon(struct entry *entry, const struct plan *old, const struc
     const struct schedule *schedule = entry->schedule;
     const struct entry *before = find(old, schedule->name);
     entry->paused_until = LEDGER_NO_PAUSE;
+    entry->told = (struct wall){INT64_MIN};
     if (before != NULL) {
         entry->paused_until = before->paused_until;
         entry->horizon = before->horizon;
@@ -116,6 +118,8 @@ static int find_horizon(struct entry *entry, const struct plan *old, const struc
         entry->recorded_last = before->recorded_last;
         entry->never = before->never;
         entry->anew = before->anew || !same_rule(before->schedule, schedule);
+        if (!entry->anew)
+            entry->told = before->told;
     } else {
         int r = ask_ledger(entry, ledger, now);
         if (r < 0)
@@ -137,8 +141,8 @@ static void find_next(struct entry *entry, struct wall from)
 {
     const struct recurrence *when = &entry->schedule->when;
     struct slot_time next;
-    entry->passed = from;
-    int r = recurrence_next(when, from, &next);
+    entry->passed = wall_before(from, entry->told) ? wall_add_us(entry->told, -1) : from;
+    int r = recurrence_next(when, entry->passed, &next);
     if (r == 0 && is_recorded(entry, next.at)) {
         entry->passed = entry->recorded_last;
         r = recurrence_next(when, entry->passed, &next);
@@ -314,6 +318,7 @@ void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger)
         if (ahead && ledger->durable && ledger->recorded != NULL
             && find_recorded(entry, ledger, now) == 0) {
             entry->horizon = now;
+            entry->told = (struct wall){INT64_MIN};
             tell_horizon(entry, ledger);
             place(plan, entry);
         }
@@ -378,6 +383,14 @@ bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan
     if (ret->passed && ret->kind != PLAN_PAUSED)
         ret->kind = PLAN_MISSED; /* only the latest is caught up */
     return true;
+}
+
+void plan_pass(struct plan *plan, const struct plan_due *due, struct wall before)
+{
+    struct entry *entry = HEAP_OWNER(heap_top(&plan->due), struct entry, node);
+    assert(entry->schedule == due->schedule);
+    entry->told = before;
+    place(plan, entry);
 }
 
 void plan_advance(struct plan *plan, const struct plan_due *due, const struct ledger *ledger)

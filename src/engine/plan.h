@@ -106,6 +106,13 @@ bool plan_peek(struct plan *plan, struct wall now, int64_t ahead_us, struct plan
 void plan_pause(struct plan *plan, uint32_t schedule, struct wall until);
 struct wall plan_paused_until(const struct plan *plan, uint32_t schedule);
 
+/*
+ * Slots before `before` have been recorded and told, of those that `due` counts as missed; the
+ * others and its own slot are still to be done, and come again. Known to this life alone, till the
+ * horizon passes them.
+ */
+void plan_pass(struct plan *plan, const struct plan_due *due, struct wall before);
+
 /* It is done: the schedule's horizon is set to its slot, here and in the ledger. */
 void plan_advance(struct plan *plan, const struct plan_due *due, const struct ledger *ledger);
 

@@ -275,11 +275,12 @@ void report_keys(const struct journal *journal, bool available, const char *text
     write_event(journal, &e);
 }
 
-void report_cannot_record(const struct journal *journal, const struct open_slot *open, int outcome)
+void report_cannot_record(const struct journal *journal, const struct schedule *schedule,
+                          struct wall slot, int outcome)
 {
     struct event e = event_make(EVENT_ERR, "record_failed");
-    event_text(&e, "schedule", open->schedule->name);
-    event_instant(&e, "slot", open->slot);
+    event_text(&e, "schedule", schedule->name);
+    event_instant(&e, "slot", slot);
     event_text(&e, "message", strerrordesc_np(-outcome));
     write_event(journal, &e);
 }

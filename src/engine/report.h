@@ -99,4 +99,5 @@ void report_clock_plausible(const struct journal *journal, const char *reason);
 
 void report_keys(const struct journal *journal, bool available, const char *text);
 /* The ledger does not take an entry of the slot. */
-void report_cannot_record(const struct journal *journal, const struct open_slot *open, int outcome);
+void report_cannot_record(const struct journal *journal, const struct schedule *schedule,
+                          struct wall slot, int outcome);

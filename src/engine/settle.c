@@ -216,7 +216,7 @@ static void take_recorded(struct engine *engine, struct run *run)
     run->has_recorded = false;
     if (run->recorded < 0) {
         if (!engine->ledger_failed) /* the others' lines would say the same */
-            report_cannot_record(&engine->ports.journal, run->open, run->recorded);
+            report_cannot_record(&engine->ports.journal, run->schedule, run->slot, run->recorded);
         engine->ledger_failed = true;
         run->lane->unsent--;
         run->attempt--; /* it was never made */

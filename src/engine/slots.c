@@ -9,8 +9,8 @@
 
 /* A slot that is decided without being opened: the record comes before the horizon that passes it,
  * and for a ledger that does not take it the line is all there is. */
-static void record_unopened(struct engine *engine, const struct plan_due *due, struct wall slot,
-                            const char *reason)
+static int record_unopened(struct engine *engine, const struct plan_due *due, struct wall slot,
+                           const char *reason)
 {
     const struct ledger_entry entry = {
         .kind = LEDGER_ENDED,
@@ -25,48 +25,92 @@ static void record_unopened(struct engine *engine, const struct plan_due *due, s
         .request_id = "",
         .at = engine->now.wall,
     };
-    (void)!engine_record(engine, &entry);
+    return engine_record(engine, &entry);
 }
 
-static void end_unopened(struct engine *engine, const struct plan_due *due, struct wall slot,
-                         const char *reason)
+static void tell_unopened(struct engine *engine, const struct plan_due *due, struct wall slot,
+                          const char *reason)
 {
-    record_unopened(engine, due, slot, reason);
     report_slot_not_run(&engine->ports.journal,
                         due->kind == PLAN_PAUSED ? "backup_skipped" : "backup_missed",
                         due->schedule, slot, reason);
 }
 
+static void end_unopened(struct engine *engine, const struct plan_due *due, struct wall slot,
+                         const char *reason)
+{
+    (void)!record_unopened(engine, due, slot, reason);
+    tell_unopened(engine, due, slot, reason);
+}
+
+/* So many of the schedule's slots are passed over as a whole. */
+static void count_slots(struct engine *engine, const struct plan_due *due, uint64_t slots)
+{
+    bool paused = due->kind == PLAN_PAUSED;
+    engine_count(engine, due->schedule->name, paused ? COUNTERS_SKIPPED : COUNTERS_MISSED,
+                 slots * due->schedule->instance_count);
+    if (!paused)
+        counters_missed_slots(&engine->counters, due->schedule->name, slots);
+}
+
+static const char *why_passed(struct engine *engine, const struct plan_due *due, struct wall slot)
+{
+    const char *why = due->kind == PLAN_PAUSED ? NULL : engine_why_passed(engine, slot);
+    return why != NULL ? why : due->kind == PLAN_PAUSED ? "paused" : "passed";
+}
+
 /* Those without a line of their own: the first of them stands in the ledger for all. */
-static void end_rest(struct engine *engine, const struct plan_due *due, struct wall first,
-                     int64_t count, const char *reason)
+static int record_rest(struct engine *engine, const struct plan_due *due)
 {
     char words[REPLY_MESSAGE_MAX];
     char before[CIVIL_TEXT_MAX];
     struct text t = text_over(words, sizeof words);
-    text_add(&t, reason);
-    if (count > 1)
+    text_add(&t, due->kind == PLAN_PAUSED ? "paused" : "passed");
+    if (due->missed > 1)
         text_addf(&t, ", with all others before %s", civil_format_utc(due->slot.at, before));
-    record_unopened(engine, due, first, words);
-    report_slots_not_run(&engine->ports.journal,
-                         due->kind == PLAN_PAUSED ? "backup_skipped" : "backup_missed",
-                         due->schedule, first, due->slot.at, count, reason);
+    return record_unopened(engine, due, due->missed_first, words);
 }
 
-static void end_passed(struct engine *engine, const struct plan_due *due)
+/*
+ * The slots before due->slot that have passed, each recorded and then told; `due` is left with
+ * those that are still to be. Where they `must` be recorded the first refusal ends it.
+ * Outcomes: 0: all are done; negative: the ledger's.
+ */
+static int end_passed(struct engine *engine, struct plan_due *due, bool must)
 {
-    const char *reason = due->kind == PLAN_PAUSED ? "paused" : "passed";
-    struct slot_time slot = {.at = due->missed_first};
-    int64_t told = 0;
-    while (told < due->missed && told < MISSED_LINES_MAX) {
-        const char *why = due->kind == PLAN_PAUSED ? NULL : engine_why_passed(engine, slot.at);
-        end_unopened(engine, due, slot.at, why != NULL ? why : reason);
-        told++;
-        if (recurrence_next(&due->schedule->when, slot.at, &slot) != 0)
+    for (int lines = 0; due->missed > 0 && lines < MISSED_LINES_MAX; lines++) {
+        const char *why = why_passed(engine, due, due->missed_first);
+        int r = record_unopened(engine, due, due->missed_first, why);
+        if (r < 0 && must)
+            return r;
+        tell_unopened(engine, due, due->missed_first, why);
+        count_slots(engine, due, 1);
+        due->missed--;
+        struct slot_time next;
+        if (recurrence_next(&due->schedule->when, due->missed_first, &next) != 0)
             break;
+        due->missed_first = next.at;
     }
-    if (told < due->missed)
-        end_rest(engine, due, slot.at, due->missed - told, reason);
+    if (due->missed == 0)
+        return 0;
+    int r = record_rest(engine, due);
+    if (r < 0 && must)
+        return r;
+    report_slots_not_run(&engine->ports.journal,
+                         due->kind == PLAN_PAUSED ? "backup_skipped" : "backup_missed",
+                         due->schedule, due->missed_first, due->slot.at, due->missed,
+                         due->kind == PLAN_PAUSED ? "paused" : "passed");
+    count_slots(engine, due, (uint64_t)due->missed);
+    due->missed = 0;
+    return 0;
+}
+
+static void report_refusal(struct engine *engine, const struct schedule *schedule, struct wall slot,
+                           int error)
+{
+    if (!engine->ledger_failed)
+        report_cannot_record(&engine->ports.journal, schedule, slot, error);
+    engine->ledger_failed = true;
 }
 
 /* A ledger that outlives the process must know of the slot before anything of it is done. */
@@ -76,9 +120,7 @@ static int record_slot(struct engine *engine, const struct open_slot *open)
     int r = open_slot_tell(open, ledger, LEDGER_STARTED, engine->now.wall);
     if (r == 0 || !ledger->durable)
         return 0;
-    if (!engine->ledger_failed)
-        report_cannot_record(&engine->ports.journal, open, r);
-    engine->ledger_failed = true;
+    report_refusal(engine, open->schedule, open->slot, r);
     return r;
 }
 
@@ -112,35 +154,39 @@ static bool open_groups(struct engine *engine, const struct plan_due *due)
     return r == 0;
 }
 
-/* So many of the schedule's slots are passed over as a whole. */
-static void count_slots(struct engine *engine, const struct plan_due *due, uint64_t slots)
-{
-    bool paused = due->kind == PLAN_PAUSED;
-    engine_count(engine, due->schedule->name, paused ? COUNTERS_SKIPPED : COUNTERS_MISSED,
-                 slots * due->schedule->instance_count);
-    if (!paused)
-        counters_missed_slots(&engine->counters, due->schedule->name, slots);
-}
-
 void engine_pass_slots(void *context, const struct plan_due *due)
 {
     struct engine *engine = context;
-    if (due->missed > 0)
-        end_passed(engine, due);
+    struct plan_due passed = *due;
+    (void)!end_passed(engine, &passed, false);
     end_unopened(engine, due, due->slot.at, due->kind == PLAN_PAUSED ? "paused" : "changed");
-    count_slots(engine, due, (uint64_t)due->missed + 1);
+    count_slots(engine, due, 1);
+}
+
+/*
+ * They are recorded before the slot that runs is: behind an open one no start would look for them.
+ * False where they cannot be: they come again.
+ */
+static bool pass(struct engine *engine, const struct plan_due *due, bool runs)
+{
+    struct plan_due passed = *due;
+    int r = end_passed(engine, &passed, runs && engine->ports.ledger.durable);
+    plan_pass(engine->plan, due, r < 0 ? passed.missed_first : due->slot.at);
+    if (r == 0)
+        return true;
+    report_refusal(engine, due->schedule, passed.missed_first, r);
+    engine->blocked_until = mono_add_ns(engine->now.mono, ENGINE_RETRY_NS);
+    return false;
 }
 
 static bool handle(struct engine *engine, const struct plan_due *due)
 {
     const struct journal *journal = &engine->ports.journal;
     bool runs = due->kind == PLAN_OPEN || due->kind == PLAN_CATCH_UP;
+    if (due->missed > 0)
+        return pass(engine, due, runs);
     if (runs && !open_groups(engine, due))
         return false;
-    if (due->missed > 0) {
-        end_passed(engine, due);
-        count_slots(engine, due, (uint64_t)due->missed);
-    }
     if (due->kind == PLAN_PAUSED) {
         end_unopened(engine, due, due->slot.at, "paused");
         count_slots(engine, due, 1);

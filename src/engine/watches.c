@@ -172,7 +172,8 @@ static bool try_again(struct engine *engine, struct watch *watch, const struct t
         open = engine_reopen(engine, schedule, watch->ongoing.slot, watch->kind);
     if (open == NULL)
         return false;
-    struct run *run = engine_make_run(engine, watch->ask.lane, open, instance, due);
+    struct lane *lane = engine_find_lane(engine, open, instance);
+    struct run *run = lane == NULL ? NULL : engine_make_run(engine, lane, open, instance, due);
     if (run == NULL) {
         if (reopened) {
             open->members = 1;

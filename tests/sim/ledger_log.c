@@ -89,7 +89,7 @@ int ledger_log_append(struct sim *sim, const struct ledger_entry *entry, struct 
             record->refused = true;
         else
             oracle_whole_refused(&sim->oracle, ledger_find_schedule(entry->schedule), entry->slot);
-        if (whole && entry->kind == LEDGER_STARTED && entry->run_kind != LEDGER_KIND_OPERATOR)
+        if (whole && entry->run_kind != LEDGER_KIND_OPERATOR)
             oracle_slot_refused(&sim->oracle);
         return -ENOSPC;
     }
@@ -174,6 +174,7 @@ static void replay(struct sim *sim, const struct ledger_line *line)
     if (line->record == SIZE_MAX) {
         struct kept_slot *slot = slot_of(ledger, line);
         slot->open = line->kind == LINE_STARTED;
+        slot->begun = slot->begun || slot->open;
         slot->named = line->attempt == OPEN_SLOT_NAMED;
         slot->announced = line->attempt == OPEN_SLOT_ANNOUNCED;
         return;

@@ -376,7 +376,9 @@ static void check_order(struct oracle *oracle, const struct record *r, uint64_t 
         oracle_break(oracle, RULE_ORDER, "%s %d: sent while draining", name, r->instance);
     if (!oracle_is_member(oracle, r))
         oracle_break(oracle, RULE_ORDER, "%s %d: sent, but not in the file", name, r->instance);
-    if (host != r->host)
+    bool is_anew = r->retries > 0; /* the present file's, where its slot had ended */
+    int present = oracle->world->generations[oracle->generation].host_of[r->instance];
+    if (host != r->host && !(is_anew && host == present))
         oracle_break(oracle, RULE_ORDER, "%s %d: sent to another host", name, r->instance);
 }
 
@@ -391,6 +393,7 @@ void oracle_sent(struct oracle *oracle, struct record *record, uint64_t ticket, 
         oracle_break(oracle, RULE_ONCE, "%s %d: sent again%s", name, record->instance,
                      record->accepted ? " after it was accepted" : "");
     check_order(oracle, record, ticket, host);
+    record->host = host;
     oracle_check_overlap(oracle, record);
     if (oracle->in_flight >= g->max_in_flight)
         oracle_break(oracle, RULE_FLIGHT, "%s %d: sent with %d in flight of %d", name,

@@ -79,6 +79,7 @@ struct kept_slot {
     enum ledger_kind kind;
     bool named;       /* its members are those that the log has */
     bool announced;   /* they are not all told: it is to be ended */
+    bool begun;       /* else it was passed over, and may come again */
     bool open;        /* begun and not ended */
     bool awaits_line; /* the next start owes one line for the whole of it */
 };
@@ -197,8 +198,9 @@ struct watched_schedule {
     bool told_any;
     bool awaits_line; /* the ledger was told of a slot that is not opened: */
     struct wall passed;
-    bool passed_skipped;                         /* or missed */
-    struct wall paused_until;                    /* by an operator; LEDGER_NO_PAUSE: it is not */
+    bool passed_skipped;      /* or missed */
+    bool passed_refused;      /* the ledger did not take it: it may come again before its line */
+    struct wall paused_until; /* by an operator; LEDGER_NO_PAUSE: it is not */
     struct taken_pause pauses[PAUSES_TAKEN_MAX]; /* of a durable ledger, oldest first */
     int pause_count;
 };

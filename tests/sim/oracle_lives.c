@@ -49,7 +49,8 @@ static void forget(struct oracle *oracle, struct record *r, const struct kept_ho
 {
     bool is_order = r->kind == LEDGER_KIND_OPERATOR;
     const char *name = world_schedule_name(r->schedule);
-    if (slot_of(oracle, r) == NULL) {
+    const struct kept_slot *slot = slot_of(oracle, r);
+    if (slot == NULL || !slot->begun) {
         r->unborn = true;
         if (!is_order && horizon->known && horizon->slot.us >= r->slot.us)
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: the slot %lld is lost", name, r->instance,

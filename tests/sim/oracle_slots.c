@@ -160,8 +160,8 @@ void oracle_configured(struct oracle *oracle, int generation, bool starts)
         s->unsettled = oracle->held && (s->unsettled || changed);
         if (changed && !oracle->held && (!s->in_ledger || wall_before(s->horizon, now)))
             s->horizon = now;
-        s->told_any = false;
-        s->next = oracle_next_slot(s, s->horizon);
+        s->told_any = s->told_any && !changed && !starts;
+        s->next = oracle_next_slot(s, s->told_any ? s->told_last : s->horizon);
     }
 }
 
@@ -216,7 +216,7 @@ static void check_horizon(struct oracle *oracle, int index, struct wall slot)
     if (oracle->held)
         oracle_break(oracle, RULE_POLICY, "%s: the slot %lld opens by a wrong clock", name,
                      (long long)slot.us);
-    if (s->awaits_line)
+    if (s->awaits_line && !s->passed_refused)
         oracle_break(oracle, RULE_ACCOUNT, "%s: the ledger has the slot %lld, the log nothing",
                      name, (long long)s->passed.us);
     struct wall from = s->told_any ? s->told_last : s->horizon;
@@ -288,6 +288,8 @@ void oracle_slot_refused(struct oracle *oracle)
 
 void oracle_whole_refused(struct oracle *oracle, int schedule, struct wall slot)
 {
+    struct watched_schedule *s = &oracle->schedules[schedule];
+    s->passed_refused = s->passed_refused || (s->awaits_line && s->passed.us == slot.us);
     for (int i = 0; i < oracle->world->instance_count; i++) {
         struct record *record = oracle_known(oracle, schedule, i, slot);
         if (record != NULL)
@@ -308,10 +310,11 @@ static const struct field *field_of(const struct event *event, const char *key)
 void oracle_slot_passed(struct oracle *oracle, const char *schedule, struct wall slot, bool skipped)
 {
     struct watched_schedule *s = &oracle->schedules[oracle_schedule_index(schedule)];
-    if (s->awaits_line)
+    if (s->awaits_line && !s->passed_refused)
         oracle_break(oracle, RULE_ACCOUNT, "%s: the ledger has the slot %lld, the log nothing",
                      schedule, (long long)s->passed.us);
     s->awaits_line = true;
+    s->passed_refused = false;
     s->passed = slot;
     s->passed_skipped = skipped;
 }
@@ -384,6 +387,7 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
     s->told_last = (struct wall){slot->number};
     check_paused(oracle, index, s->told_last, skipped);
     check_passed(oracle, name, s, s->told_last, skipped);
+    s->next = oracle_next_slot(s, s->told_last);
     if (before == NULL)
         return;
     struct wall last = wall_add_us((struct wall){before->number}, -1);
@@ -394,6 +398,7 @@ static void told_slots(struct oracle *oracle, const struct event *event, const c
         oracle_break(oracle, RULE_ACCOUNT, "%s: %lld slots in one line, not %lld", name,
                      slots == NULL ? -1LL : (long long)slots->number, (long long)count);
     s->told_last = last;
+    s->next = oracle_next_slot(s, last);
 }
 
 static bool has_text(const struct event *event, const char *key, const char *text)

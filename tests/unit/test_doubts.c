@@ -893,43 +893,6 @@ static void start_many(struct twin *twin)
     twin_run(twin, 10 * SECOND);
 }
 
-/* All places are taken by backups that wait for them, for long; an answer takes a second. */
-static void questions_get_places(int32_t places)
-{
-    static struct twin twin;
-    static char ids[60][16];
-    twin_init(&twin, NOON - 10);
-    twin.keeps_questions = true;
-    struct config *config = twin_config();
-    struct schedule *schedule = twin_every(config, "nightly", "12h");
-    config->max_in_flight = places;
-    for (int i = 0; i < 60; i++) {
-        (void)snprintf(ids[i], sizeof ids[i], "crs-i%03d", i);
-        twin_add(config, schedule, ids[i], NULL);
-    }
-    twin_start(&twin, config);
-    twin_run(&twin, 10 * SECOND);
-    for (int second = 0; second < 14; second++) {
-        twin_run(&twin, SECOND);
-        for (int i = 0; i < twin.sent_count; i++)
-            if (!twin.sent[i].answered
-                && wall_diff_us(twin.now.wall, twin.sent[i].at.wall) >= SECOND / 2)
-                twin_accept(&twin, i);
-        for (int n; (n = twin_find(&twin, "DescribeTaskInfo")) >= 0;)
-            twin_answer(&twin, n, "\"Status\":\"succeed\"");
-    }
-    assert_in_range(twin.sent_count, 10 * places, 59);
-    assert_true(twin.finished[LEDGER_SUCCEEDED] >= 3);
-    twin_finish(&twin);
-}
-
-static void backups_leave_places_to_questions(void **state)
-{
-    (void)state;
-    questions_get_places(1);
-    questions_get_places(4);
-}
-
 /* It takes connections and never answers: no more runs become doubtful by finding that out. */
 static void a_silent_host_is_asked(void **state)
 {
@@ -1000,7 +963,6 @@ int main(void)
         cmocka_unit_test(an_earlier_backup_is_in_the_way),
         cmocka_unit_test(a_dead_host_gets_probes),
         cmocka_unit_test(a_dead_host_is_down_while_somebody_waits_for_it),
-        cmocka_unit_test(backups_leave_places_to_questions),
         cmocka_unit_test(a_silent_host_is_asked),
         cmocka_unit_test(a_gateway_that_takes_backups_gets_them),
     };

@@ -78,6 +78,78 @@ static void a_slot_without_its_horizon_is_not_opened_again(void **state)
     twin_finish(&twin);
 }
 
+static int rows_of_passed_slots(const struct twin *twin)
+{
+    int count = 0;
+    for (int i = 0; i < twin->log_count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        count += !entry->is_horizon && entry->kind == LEDGER_ENDED && entry->result == LEDGER_MISSED
+                 && strcmp(entry->instance, "*") == 0;
+    }
+    return count;
+}
+
+static int newest_begun_slot(const struct twin *twin)
+{
+    int found = -1;
+    for (int i = 0; i < twin->log_count; i++) {
+        const struct twin_entry *entry = &twin->log[i];
+        if (!entry->is_horizon && entry->kind == LEDGER_STARTED
+            && strcmp(entry->instance, "*") == 0)
+            found = i;
+    }
+    return found;
+}
+
+static struct config *hourly(void)
+{
+    struct config *config = with("hourly", "1h", first);
+    config->schedules[0].start_within_us = 3000 * SECOND;
+    config->schedules[0].catch_up = CATCH_UP_ONCE;
+    return config;
+}
+
+/* The log ends with the latest slot's beginning: those before it have their rows all the same. */
+static void passed_slots_are_recorded_before_the_one_that_runs(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, hourly());
+    twin_stop(&twin);
+    twin.now.wall = wall_add_us(twin.now.wall, (4 * 3600 + 20) * SECOND);
+    twin.now.mono = mono_add_ns(twin.now.mono, (4 * 3600 + 20) * NS_PER_SECOND);
+    twin_start(&twin, hourly());
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 4);
+    int begun = newest_begun_slot(&twin);
+    assert_true(begun >= 0);
+    twin_crash(&twin, twin.log_count - 1 - begun);
+    twin_start(&twin, hourly());
+    twin_run(&twin, 20 * SECOND);
+    assert_int_equal(rows_of_passed_slots(&twin), 4);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 4);
+    twin_finish(&twin);
+}
+
+/* The one that runs cannot be recorded for a while: the others are told once, and it runs. */
+static void passed_slots_are_told_once(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, hourly());
+    twin_stop(&twin);
+    twin.now.wall = wall_add_us(twin.now.wall, (4 * 3600 + 20) * SECOND);
+    twin.now.mono = mono_add_ns(twin.now.mono, (4 * 3600 + 20) * NS_PER_SECOND);
+    twin.ledger_refuses_next = 10;
+    twin_start(&twin, hourly());
+    twin_run(&twin, 5 * SECOND);
+    twin_reload(&twin, hourly());
+    twin_run(&twin, 20 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 4);
+    assert_int_equal(twin_count_lines(&twin, "event=slot_moved"), 1);
+    assert_int_equal(twin.sent_count, 1);
+    twin_finish(&twin);
+}
+
 static void a_slot_that_was_not_kept_is_opened_anew(void **state)
 {
     (void)state;
@@ -491,6 +563,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slot_without_its_horizon_is_not_opened_again),
+        cmocka_unit_test(passed_slots_are_recorded_before_the_one_that_runs),
+        cmocka_unit_test(passed_slots_are_told_once),
         cmocka_unit_test(a_slot_that_was_not_kept_is_opened_anew),
         cmocka_unit_test(an_attempt_without_end_is_unknown),
         cmocka_unit_test(a_verdict_that_was_not_kept_is_unknown),
