@@ -8,7 +8,9 @@ static const struct {
     const char *reason;
     const char *words;
 } known[] = {
+    {"changed", "a reload gave its schedule another rule before it could be recorded"},
     {"clock", "start_within passed while the clock could not be believed"},
+    {"closed", "its slot was closed by hand in the ledger"},
     {"earlier_backup", "start_within passed while an earlier backup was not known to have ended"},
     {"endpoint", "start_within passed while its host gave no sign of life"},
     {"keys", "start_within passed without keys that the cloud takes"},

@@ -154,6 +154,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
         engine_rest(engine);
         return false;
     }
+    engine_keys_serve(engine);
     lane->flights++;
     counters_wait(&engine->counters, COUNTERS_TASK + (unsigned)inquiry->action,
                   mono_diff_ns(engine->now.mono, (struct mono){inquiry->node.key}));

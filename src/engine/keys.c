@@ -22,6 +22,7 @@
 
 #include "base/text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,9 +103,23 @@ static void hold(struct engine *engine, uint64_t generation, const struct verdic
     engine_keys_fail(engine, buffer);
 }
 
+/* Those that were refused wait no longer for it. */
+static void wake_refused(struct engine *engine, uint64_t generation)
+{
+    size_t position = 0;
+    for (struct run *run; (run = run_pool_next(engine->pool, &position)) != NULL;) {
+        if (run->state != ATTEMPT_WAITING || run->refusals == 0 || run->refused_by != generation)
+            continue;
+        heap_remove(&run->lane->waiting, &run->queue);
+        int r = heap_push(&run->lane->waiting, &run->queue, engine->now.mono.ns);
+        assert(r == 0); /* its place is free */
+    }
+}
+
 static void release(struct engine *engine)
 {
     engine->refusal.held = false;
+    wake_refused(engine, engine->refusal.generation);
     engine->blocked_until = (struct mono){INT64_MIN};
     engine_keys_serve(engine);
 }
@@ -173,6 +188,7 @@ bool engine_may_sign(struct engine *engine)
         return true;
     if (are_replaced(engine, refusal->generation)) {
         refusal->held = false; /* others, which are yet to be tried */
+        wake_refused(engine, refusal->generation);
         return true;
     }
     (void)tell_refused(engine, refusal->generation);

@@ -130,6 +130,15 @@ void engine_members_open(const struct engine *engine, struct members_open *ret)
             widen(&ret[schedule], open);
 }
 
+/* A task that is followed stands there also while its next question is not due. */
+static uint64_t count_due(const struct ask *ask, struct mono now)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < ask->due.count; i++)
+        count += ask->due.nodes[i]->key <= now.ns ? 1 : 0;
+    return count;
+}
+
 bool engine_lane_now(const struct engine *engine, uint32_t n, struct lane_now *ret)
 {
     if (n / ACTIONS >= engine->lane_count)
@@ -144,7 +153,7 @@ bool engine_lane_now(const struct engine *engine, uint32_t n, struct lane_now *r
     } else {
         const struct ask *ask = &lane->asks[n % ACTIONS - 1];
         bucket = &ask->bucket;
-        ret->queued = ask->due.count;
+        ret->queued = count_due(ask, engine->now.mono);
     }
     ret->per_second_milli = bucket_rate_milli(bucket, engine->now.mono);
     ret->requests_last_minute = bucket_last_minute(bucket, engine->now.mono);

@@ -118,6 +118,8 @@ static int record_slot(struct engine *engine, const struct open_slot *open)
 {
     const struct ledger *ledger = &engine->ports.ledger;
     int r = open_slot_tell(open, ledger, LEDGER_STARTED, engine->now.wall);
+    if (r == 0)
+        engine->ledger_failed = false;
     if (r == 0 || !ledger->durable)
         return 0;
     report_refusal(engine, open->schedule, open->slot, r);

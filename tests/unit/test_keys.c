@@ -126,7 +126,9 @@ static void the_wait_is_as_long_as_the_slot(void **state)
             assert_int_equal(twin.ended[LEDGER_FAILED] + twin.ended[LEDGER_MISSED], 0);
             if (change > 0)
                 twin.keys.generation = 2;
-            serve(&twin, &gate, 1820);
+            serve(&twin, &gate, 5);
+            assert_int_equal(twin.ended[LEDGER_SUBMITTED], change * instances);
+            serve(&twin, &gate, 1815);
             assert_int_equal(twin.ended[LEDGER_SUBMITTED], change * instances);
             assert_int_equal(twin.ended[LEDGER_FAILED] + twin.ended[LEDGER_MISSED],
                              (1 - change) * instances);

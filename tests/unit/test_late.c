@@ -12,7 +12,7 @@
 #define START_WITHIN 1800
 #define MANY 40
 
-static void begin(struct twin *twin, int count)
+static void start(struct twin *twin, int count)
 {
     struct config *config = twin_config();
     struct schedule *schedule = twin_every(config, "hourly", "1h");
@@ -23,8 +23,13 @@ static void begin(struct twin *twin, int count)
         (void)snprintf(id, sizeof id, "crs-%d", i);
         twin_add(config, schedule, id, NULL);
     }
-    twin_init(twin, NOON - 20);
     twin_start(twin, config);
+}
+
+static void begin(struct twin *twin, int count)
+{
+    twin_init(twin, NOON - 20);
+    start(twin, count);
 }
 
 static struct member_now look(const struct twin *twin, uint32_t instance)
@@ -84,6 +89,32 @@ static void an_earlier_backup_whose_end_cannot_be_asked_for(void **state)
                                              "code=UnauthorizedOperation.NoCAMAuthed"),
                      1);
     assert_int_equal(twin.ended[LEDGER_MISSED], 1);
+    twin_finish(&twin);
+}
+
+/* A ledger that refused the slot for a while, and then took it, is not what holds its run up. */
+static void a_ledger_that_is_back_is_not_blamed(void **state)
+{
+    (void)state;
+    static const char not_allowed[] =
+        "\"Error\":{\"Code\":\"UnauthorizedOperation.NoCAMAuthed\",\"Message\":\"m\"}";
+    static struct twin twin;
+    twin_init(&twin, NOON - 20);
+    twin_make_durable(&twin);
+    start(&twin, 1);
+    run_to(&twin, NOON + 5);
+    twin.keeps_questions = true;
+    twin_accept(&twin, 0);
+    answer_till(&twin, NOON + 3500, not_allowed);
+    twin.ledger_refuses = true;
+    run_to(&twin, NOON + 3605);
+    assert_int_equal(twin_count_lines(&twin, "event=record_failed"), 1);
+    twin.ledger_refuses = false;
+    answer_till(&twin, NOON + 4200, not_allowed);
+    assert_int_equal(look(&twin, 0).obstacle, MEMBER_EARLIER);
+    answer_till(&twin, NOON + 3600 + START_WITHIN + 60, not_allowed);
+    assert_int_equal(twin_count_lines(&twin, "reason=earlier_backup"), 1);
+    assert_int_equal(twin_count_lines(&twin, "reason=ledger"), 0);
     twin_finish(&twin);
 }
 
@@ -243,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_earlier_backup_whose_end_cannot_be_asked_for),
+        cmocka_unit_test(a_ledger_that_is_back_is_not_blamed),
         cmocka_unit_test(an_answer_ends_the_failure),
         cmocka_unit_test(no_keys),
         cmocka_unit_test(keys_that_came_back),

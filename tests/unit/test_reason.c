@@ -6,9 +6,10 @@
 static void each_reason_has_words(void **state)
 {
     (void)state;
-    static const char *const reasons[] = {
-        "clock",  "earlier_backup", "endpoint", "keys",         "ledger",   "overlap", "passed",
-        "paused", "refused",        "removed",  "start_within", "stopping", "too_late"};
+    static const char *const reasons[] = {"changed",      "clock",    "closed",  "earlier_backup",
+                                          "endpoint",     "keys",     "ledger",  "overlap",
+                                          "passed",       "paused",   "refused", "removed",
+                                          "start_within", "stopping", "too_late"};
     for (size_t i = 0; i < COUNT(reasons); i++) {
         const char *words = reason_in_words(reasons[i]);
         assert_string_not_equal(words, reasons[i]);
