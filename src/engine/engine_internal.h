@@ -172,9 +172,9 @@ void engine_dispatch(struct engine *engine);
 /* Whether the batch's head may have its run: not many are prepared that go before it. */
 bool engine_wants_run(const struct lane *lane, const struct batch *batch, struct wall now);
 
-/* Whether one more request of the lane may be in flight: its share of max_in_flight is not used. */
 /* Whether the lane may begin another run. */
 bool engine_has_run_place(const struct engine *engine, const struct lane *lane);
+/* Whether one more request of the lane may be in flight: its share of max_in_flight is not used. */
 bool engine_has_place(const struct engine *engine, const struct lane *lane);
 
 /* The run waits `delay_us` for its next attempt. */
@@ -319,3 +319,6 @@ void engine_free_doubt(struct engine *engine, struct run *run);
 
 /* recover.c: takes up what the ledger has open. Outcomes: 0; negative: it cannot be read. */
 int engine_recover(struct engine *engine) MUST_CHECK;
+
+/* recover_watches.c: backups not known to have ended are watched again. Outcomes: 0; negative. */
+int engine_recover_watches(struct engine *engine) MUST_CHECK;

@@ -4,7 +4,7 @@
  *   a slot that was opened   its members without a decision wait again, as members of the same slot
  *   an attempt without end   it may have started a backup: said as unknown and looked for in the
  *                            cloud, also where it is not to be made again (recover_gone.h)
- *   a backup not finished    it is watched again
+ *   a backup not finished    it is watched again (recover_watches.c)
  *
  * An attempt may be without end though its slot has one: the slot was skipped by a file that has
  * changed again since, or was closed by hand. Should it be due again, its slot is opened again with
@@ -18,6 +18,7 @@
  * has left the file leaves nothing behind; one that is new in the file joins.
  */
 #include "engine/recover_gone.h"
+#include "engine/recover_rows.h"
 
 #include "base/text.h"
 
@@ -25,60 +26,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct found {
-    char *schedule; /* owned */
-    char *instance;
-    char *region;
-    struct wall slot;
-    int attempt;
-    enum ledger_kind kind;
-    int retries;
-    struct wall started_at;
-};
-
-struct findings {
-    struct found *list;
-    size_t count;
-    size_t capacity;
-    bool failed; /* memory ran out */
-};
-
-static void find(void *context, const struct ledger_row *row)
-{
-    struct findings *findings = context;
-    if (findings->count == findings->capacity) {
-        size_t capacity = findings->capacity == 0 ? 64 : findings->capacity * 2;
-        struct found *list = reallocarray(findings->list, capacity, sizeof *list);
-        if (list == NULL) {
-            findings->failed = true;
-            return;
-        }
-        findings->list = list;
-        findings->capacity = capacity;
-    }
-    struct found found = {.schedule = strdup(row->schedule),
-                          .instance = strdup(row->instance),
-                          .region = strdup(row->region),
-                          .slot = row->slot,
-                          .attempt = row->attempt,
-                          .kind = row->kind,
-                          .retries = row->retries,
-                          .started_at = row->started_at};
-    findings->list[findings->count++] = found;
-    if (found.schedule == NULL || found.instance == NULL || found.region == NULL)
-        findings->failed = true;
-}
-
-static void findings_finish(struct findings *findings)
-{
-    for (size_t i = 0; i < findings->count; i++) {
-        free(findings->list[i].schedule);
-        free(findings->list[i].instance);
-        free(findings->list[i].region);
-    }
-    free(findings->list);
-}
 
 /* Outcomes: the ledger's. */
 static int end(struct engine *engine, const char *schedule, const char *instance, struct wall slot,
@@ -115,82 +62,6 @@ static void give_up_attempt(struct engine *engine, const char *schedule, const c
     report_unknown_gone(&engine->ports.journal, schedule, instance, slot, attempt);
     (void)!end(engine, schedule, instance, slot, attempt, LEDGER_UNKNOWN, "");
     engine_count(engine, schedule, COUNTERS_UNKNOWN, 1);
-}
-
-/* ---- the members of one slot that are left ---- */
-
-struct member {
-    char *id;
-    char *region;
-    enum ledger_state state;
-    bool there; /* in the file */
-    int attempt;
-    int retries;
-    struct wall started_at;
-};
-
-struct members {
-    struct member *list; /* sorted by id before it is searched */
-    size_t count;
-    size_t capacity;
-    bool failed;
-};
-
-static void note_member(void *context, const struct ledger_row *row)
-{
-    struct members *members = context;
-    if (members->count == members->capacity) {
-        size_t capacity = members->capacity == 0 ? 64 : members->capacity * 2;
-        struct member *list = reallocarray(members->list, capacity, sizeof *list);
-        if (list == NULL) {
-            members->failed = true;
-            return;
-        }
-        members->list = list;
-        members->capacity = capacity;
-    }
-    struct member *member = &members->list[members->count];
-    *member = (struct member){.id = strdup(row->instance),
-                              .region = strdup(row->region),
-                              .state = row->state,
-                              .attempt = row->attempt,
-                              .retries = row->retries,
-                              .started_at = row->started_at};
-    members->count++;
-    if (member->id == NULL || member->region == NULL)
-        members->failed = true;
-}
-
-static void members_finish(struct members *members)
-{
-    for (size_t i = 0; i < members->count; i++) {
-        free(members->list[i].region);
-        free(members->list[i].id);
-    }
-    free(members->list);
-}
-
-static int compare_members(const void *a, const void *b)
-{
-    const struct member *x = a;
-    const struct member *y = b;
-    return strcmp(x->id, y->id);
-}
-
-/* NULL for one that the ledger has nothing of. */
-static struct member *find_member(const struct members *members, const char *id)
-{
-    for (size_t low = 0, high = members->count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(id, members->list[middle].id);
-        if (order == 0)
-            return &members->list[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
 }
 
 int recover_doubt(struct engine *engine, struct open_slot *open, const struct instance *instance,
@@ -250,7 +121,7 @@ static int reopen_group(struct engine *engine, struct open_slot *open, const str
     int r = 0;
     for (uint32_t i = group->first; r == 0 && i < group->first + group->count; i++) {
         const struct instance *instance = &schedule->instances[schedule->order[i]];
-        struct member *member = find_member(members, instance->id);
+        struct member *member = members_find(members, instance->id);
         if (member != NULL)
             member->there = true;
         if (member != NULL && member->state == LEDGER_STATE_AGAIN && member->retries > 0)
@@ -331,23 +202,11 @@ static int reopen_members(struct engine *engine, const struct schedule *schedule
     return 0;
 }
 
-/* What the ledger has of a slot's members, sorted. Outcomes: 0; negative. */
-static int read_members(struct engine *engine, const struct found *found, struct members *members)
-{
-    const struct ledger *ledger = &engine->ports.ledger;
-    int r = ledger->scan(ledger->context, found->schedule, found->slot, note_member, members);
-    if (r == 0 && members->failed)
-        r = -ENOMEM;
-    if (r == 0 && members->count > 1)
-        qsort(members->list, members->count, sizeof *members->list, compare_members);
-    return r;
-}
-
 static int reopen(struct engine *engine, const struct schedule *schedule, const struct found *found,
                   struct gone *gone)
 {
     struct members members = {.list = NULL};
-    int r = read_members(engine, found, &members);
+    int r = members_read(&engine->ports.ledger, found, &members);
     if (r == 0)
         r = reopen_members(engine, schedule, found, &members, gone);
     members_finish(&members);
@@ -439,7 +298,7 @@ static int skip_slot(struct engine *engine, const struct schedule *schedule,
     bool named = found->attempt % OPEN_SLOT_CLOSED != 0;
     enum ledger_result result = missed ? LEDGER_MISSED : LEDGER_SKIPPED;
     struct members members = {.list = NULL};
-    int r = read_members(engine, found, &members);
+    int r = members_read(&engine->ports.ledger, found, &members);
     uint32_t left = 0;
     bool told = true;
     for (size_t i = 0; r == 0 && i < members.count; i++) {
@@ -452,7 +311,7 @@ static int skip_slot(struct engine *engine, const struct schedule *schedule,
         left++;
     }
     for (uint32_t i = 0; r == 0 && schedule != NULL && !named && i < schedule->instance_count; i++)
-        left += find_member(&members, schedule->instances[i].id) == NULL ? 1 : 0;
+        left += members_find(&members, schedule->instances[i].id) == NULL ? 1 : 0;
     members_finish(&members);
     if (r < 0)
         return r;
@@ -494,99 +353,11 @@ static int take_up(struct engine *engine, const struct found *found, struct gone
     return r < 0 ? r : skip_slot(engine, schedule, found, reason);
 }
 
-/* ---- backups that are not known to have ended ---- */
-
-/* The instances of the file, to be found by name. */
-struct known {
-    struct ongoing node;
-    const struct schedule *schedule;
-    const struct instance *instance;
-};
-
-struct unfinished {
-    struct engine *engine;
-    struct ongoings table;
-    struct known *list;
-    bool failed;
-};
-
-static bool know(struct unfinished *unfinished)
-{
-    const struct config *config = unfinished->engine->config;
-    unfinished->list = calloc(config->instance_count + 1, sizeof *unfinished->list);
-    if (unfinished->list == NULL)
-        return false;
-    struct known *known = unfinished->list;
-    for (uint32_t i = 0; i < config->schedule_count; i++) {
-        const struct schedule *schedule = &config->schedules[i];
-        for (uint32_t j = 0; j < schedule->instance_count; j++, known++) {
-            known->schedule = schedule;
-            known->instance = &schedule->instances[j];
-            known->node = (struct ongoing){
-                .schedule = schedule->name, .instance = known->instance->id, .slot = {INT64_MIN}};
-            if (ongoing_add(&unfinished->table, &known->node) < 0)
-                return false;
-        }
-    }
-    return true;
-}
-
-static void watch_again(void *context, const struct ledger_row *row)
-{
-    struct unfinished *unfinished = context;
-    struct engine *engine = unfinished->engine;
-    if (unfinished->failed || (unfinished->list == NULL && !know(unfinished))) {
-        unfinished->failed = true;
-        return;
-    }
-    struct ongoing *node = ongoing_newest(&unfinished->table, row->schedule, row->instance);
-    struct submission what = {
-        .schedule = row->schedule,
-        .instance = row->instance,
-        .region = row->region,
-        .slot = row->slot,
-        .task_id = row->task_id,
-        .attempt = row->attempt,
-        .failures = row->retries,
-        .kind = row->kind,
-        .at = row->ended_at,
-    };
-    if (node == NULL || row->task_id <= 0) {
-        const struct verdict verdict = {.code = "Client.Removed",
-                                        .message = "it is no longer in the file"};
-        report_cannot_watch(&engine->ports.journal, &what, &verdict);
-        engine_tell_finished(engine, &what, LEDGER_UNWATCHED, "", "");
-        return;
-    }
-    const struct known *known = HEAP_OWNER(node, struct known, node);
-    what.complete_within_us = known->schedule->complete_within_us;
-    struct lane *lane = engine->by_host[known->instance->host];
-    if (engine_watch(engine, lane, &what, 0) < 0)
-        unfinished->failed = true;
-}
-
-static int take_up_unfinished(struct engine *engine)
-{
-    struct unfinished unfinished = {.engine = engine};
-    const struct ledger *ledger = &engine->ports.ledger;
-    if (ledger->unfinished == NULL)
-        return 0;
-    int r = ledger->unfinished(ledger->context, watch_again, &unfinished);
-    if (r == 0 && unfinished.failed)
-        r = -ENOMEM;
-    ongoings_finish(&unfinished.table);
-    free(unfinished.list);
-    return r;
-}
-
 int engine_recover(struct engine *engine)
 {
     struct findings findings = {.list = NULL};
     struct gone gone = {.config = NULL};
-    const struct ledger *ledger = &engine->ports.ledger;
-    int r = ledger->unended(ledger->context, find, &findings);
-    if (r == 0 && findings.failed)
-        r = -ENOMEM;
+    int r = findings_read(&engine->ports.ledger, &findings);
     const struct found *slot = NULL; /* the one that was reopened last, with all that it holds */
     for (size_t i = 0; r == 0 && i < findings.count; i++) {
         const struct found *found = &findings.list[i];
@@ -601,5 +372,5 @@ int engine_recover(struct engine *engine)
         r = gone_take_up(&gone, engine);
     gone_finish(&gone);
     findings_finish(&findings);
-    return r < 0 ? r : take_up_unfinished(engine);
+    return r < 0 ? r : engine_recover_watches(engine);
 }
