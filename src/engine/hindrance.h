@@ -17,8 +17,9 @@ struct hindrance {
 
 void hindrance_look(struct hindrance *hindrance, bool on, struct wall now);
 
-/* Whether it was there at that instant. */
+/* Whether the one that is known was there at that instant, its end included. */
 bool hindrance_held(const struct hindrance *hindrance, struct wall at);
 
-/* Whether it was there for half of the span or longer. */
+/* Whether the one that is known was there for half of the span or longer; earlier ones do not add.
+ */
 bool hindrance_filled(const struct hindrance *hindrance, struct wall from, struct wall until);

@@ -61,14 +61,6 @@ static int order(struct twin *twin, const uint32_t *instances, uint32_t count)
     return engine_order(twin->engine, slot, 0, instances, count, NULL);
 }
 
-static int sent_of(const struct twin *twin, const char *id)
-{
-    int count = 0;
-    for (int i = 0; i < twin->sent_count; i++)
-        count += strstr(twin->sent[i].body, id) != NULL;
-    return count;
-}
-
 static void slots_are_never_the_same(void **state)
 {
     (void)state;
@@ -94,12 +86,12 @@ static void an_order_does_not_wait_for_an_earlier_clock(void **state)
     twin_run(&twin, SECOND);
     assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
     twin_run(&twin, 2 * SECOND);
-    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
     twin.now.wall = wall_add_us(twin.now.wall, -1200 * SECOND);
     twin_run(&twin, SECOND);
     assert_int_equal(order(&twin, (const uint32_t[]){2}, 1), 0);
     twin_run(&twin, 2 * SECOND);
-    assert_int_equal(sent_of(&twin, "crs-c"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-c"), 1);
     twin_finish(&twin);
 }
 
@@ -111,11 +103,11 @@ static void those_that_are_named_run_at_once(void **state)
     assert_int_equal(order(&twin, (const uint32_t[]){2, 1}, 2), 0);
     twin_run(&twin, 2 * SECOND);
     assert_int_equal(twin.sent_count, 2);
-    assert_true(sent_of(&twin, "crs-c") == 1 && sent_of(&twin, "crs-b") == 1);
+    assert_true(twin_count_sent(&twin, "crs-c") == 1 && twin_count_sent(&twin, "crs-b") == 1);
     assert_int_equal(order(&twin, NULL, 0), 0);
     twin_run(&twin, 2 * SECOND); /* an earlier one of crs-b and crs-c is under way */
     assert_int_equal(twin.sent_count, 3);
-    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
     twin_finish(&twin);
 }
 
@@ -133,7 +125,7 @@ static void a_crash_keeps_those_that_were_named(void **state)
     twin_start(&twin, three());
     twin_run(&twin, 5 * SECOND);
     assert_int_equal(twin.sent_count, 2);
-    assert_int_equal(sent_of(&twin, "crs-c"), 0);
+    assert_int_equal(twin_count_sent(&twin, "crs-c"), 0);
     /* The plan is as it was: its next slot comes. */
     assert_int_equal(engine_status(twin.engine).next_slot.us, (NOON + 3600) * SECOND);
     twin_accept(&twin, 0);
@@ -207,7 +199,7 @@ static void an_order_goes_before_what_is_prepared(void **state)
     assert_int_equal(order(&twin, (const uint32_t[]){7}, 1), 0);
     twin_run(&twin, SECOND / 10);
     assert_int_equal(twin.sent_count, 1);
-    assert_int_equal(sent_of(&twin, "crs-7"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-7"), 1);
     twin_finish(&twin);
 }
 
@@ -219,10 +211,10 @@ static void what_is_prepared_makes_way_for_an_order(void **state)
     twin_run(&twin, wall_diff_us(wall_from_seconds(NOON + 3599), twin.now.wall));
     assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
     twin_run(&twin, SECOND / 10);
-    assert_int_equal(sent_of(&twin, "crs-0"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-0"), 1);
     twin_accept(&twin, 0);
     twin_run(&twin, 120 * SECOND); /* its task runs at the full hour */
-    assert_int_equal(sent_of(&twin, "crs-0"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-0"), 1);
     assert_int_equal(twin_count_lines(&twin, "reason=overlap"), 1);
     assert_int_equal(twin.sent_count, 8);
     twin_finish(&twin);
@@ -247,12 +239,12 @@ static void an_order_inside_the_spread_is_in_the_way(void **state)
     run_till(&twin, NOON + 3600 + 10);
     assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
     twin_run(&twin, SECOND / 10);
-    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
     twin_accept(&twin, twin.sent_count - 1);
     run_till(&twin, NOON + 3600 + 1790);
     assert_int_equal(twin_count_lines(&twin, SKIPPED), 0);
     run_till(&twin, NOON + 3600 + 1800); /* its task runs */
-    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
     assert_int_equal(twin_count_lines(&twin, SKIPPED), 1);
     twin_finish(&twin);
 }
@@ -277,7 +269,7 @@ static void an_answer_of_before_the_clock_was_set_back_is_old(void **state)
     assert_true(n >= 0);
     twin_answer(&twin, n, "\"Status\":\"succeed\"");
     twin_run(&twin, 2 * SECOND);
-    assert_int_equal(sent_of(&twin, "crs-a"), 2);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
     twin_finish(&twin);
 }
 
@@ -292,7 +284,7 @@ static void an_order_in_doubt_is_in_the_way(void **state)
     twin_run(&twin, SECOND / 10);
     twin_lose(&twin, twin.sent_count - 1, EXCHANGE_LOST);
     run_till(&twin, NOON + 3600 + 1810);
-    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
     assert_int_equal(twin_count_lines(&twin, "reason=overlap"), 0); /* it may not run */
     twin_finish(&twin);
 }
@@ -306,23 +298,23 @@ static void an_order_is_not_overtaken(void **state)
     run_till(&twin, NOON + 3600 + 1788);
     assert_int_equal(order(&twin, (const uint32_t[]){0}, 1), 0);
     twin_run(&twin, SECOND / 10);
-    assert_int_equal(sent_of(&twin, "crs-a"), 1);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 1);
     twin_refuse(&twin, twin.sent_count - 1, "ResourceUnavailable.InstanceLockedError", -1);
-    for (int i = 0; i < 100 && sent_of(&twin, "crs-a") == 1; i++)
+    for (int i = 0; i < 100 && twin_count_sent(&twin, "crs-a") == 1; i++)
         twin_run(&twin, SECOND / 10);
-    assert_int_equal(sent_of(&twin, "crs-a"), 2);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
     twin_refuse(&twin, twin.sent_count - 1, "ResourceUnavailable.InstanceLockedError", -1);
     run_till(&twin, NOON + 3600 + 1792);
-    for (int i = 0; i < 100 && sent_of(&twin, "crs-a") == 2; i++)
+    for (int i = 0; i < 100 && twin_count_sent(&twin, "crs-a") == 2; i++)
         twin_run(&twin, SECOND / 10);
-    assert_int_equal(sent_of(&twin, "crs-a"), 3);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 3);
     twin_accept(&twin, twin.sent_count - 1);
     assert_int_equal(twin_count_lines(&twin, "event=backup_submitted schedule=hourly "
                                              "instance=crs-a region=ap-guangzhou "
                                              "slot=2026-11-01T13:29:48.000001Z attempt=3"),
                      1);
     twin_run(&twin, 300 * SECOND);
-    assert_int_equal(sent_of(&twin, "crs-a"), 3);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 3);
     assert_int_equal(twin_count_lines(&twin, SKIPPED), 1);
     twin_finish(&twin);
 }
@@ -340,10 +332,10 @@ static void another_schedule_is_not_in_the_way(void **state)
     run_till(&twin, NOON + 3600 + 10);
     for (int i = 0; i < twin.sent_count; i++)
         twin_accept(&twin, i);
-    int before = sent_of(&twin, "crs-a"); /* that of 12:20 runs, the others are skipped */
+    int before = twin_count_sent(&twin, "crs-a"); /* that of 12:20 runs, the others are skipped */
     assert_int_equal(before, 1);
     run_till(&twin, NOON + 3600 + 1795);
-    assert_int_equal(sent_of(&twin, "crs-a"), 2);
+    assert_int_equal(twin_count_sent(&twin, "crs-a"), 2);
     assert_int_equal(twin_count_lines(&twin, SKIPPED), 0);
     twin_finish(&twin);
 }
@@ -365,7 +357,7 @@ static void a_failed_task_is_begun_anew_though_the_file_pauses(void **state)
     assert_true(question >= 0);
     twin_answer(&twin, question, "\"Status\":\"failed\",\"TaskMessage\":\"disk\"");
     twin_run(&twin, 10 * SECOND);
-    assert_int_equal(sent_of(&twin, "crs-0"), 2);
+    assert_int_equal(twin_count_sent(&twin, "crs-0"), 2);
     assert_int_equal(twin_count_lines(&twin, "reason=task_failed"), 0);
     twin_finish(&twin);
 }
@@ -423,7 +415,7 @@ static void the_slots_of_a_pause_are_skipped(void **state)
     assert_int_equal(twin.sent_count, 1);
     twin_accept(&twin, 0);
     twin_run(&twin, 5400 * SECOND); /* past its end: the slot of that instant runs */
-    assert_true(sent_of(&twin, "crs-c") == 1);
+    assert_true(twin_count_sent(&twin, "crs-c") == 1);
     assert_int_equal(engine_paused_until(twin.engine, 0, twin.now.wall).us, LEDGER_NO_PAUSE.us);
     twin_finish(&twin);
 }
