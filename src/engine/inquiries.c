@@ -184,7 +184,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
 
 static bool send_one(struct engine *engine, struct lane *lane, struct ask *ask)
 {
-    const struct heap_node *top = heap_top(&ask->due);
+    struct heap_node *top = heap_top(&ask->due);
     return top != NULL && top->key <= engine->now.mono.ns && engine_has_ask_place(engine)
            && breaker_allows(&lane->breaker, engine->now.mono)
            && bucket_take(&ask->bucket, engine->now.mono)
