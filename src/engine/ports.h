@@ -82,7 +82,7 @@ enum ledger_finish {
     LEDGER_SUCCEEDED,
     LEDGER_TASK_FAILED, /* code: its status; message: the cloud's text */
     LEDGER_STUCK,       /* not finished inside complete_within: no longer watched */
-    LEDGER_UNWATCHED,   /* nobody will know: removed from the file, no task id */
+    LEDGER_UNWATCHED,   /* nobody will know: no task id, or no endpoint is known for it */
 };
 
 /* Why a slot was opened. The first that is told of a run holds. */

@@ -4,7 +4,8 @@
  *   a slot that was opened   its members without a decision wait again, as members of the same slot
  *   an attempt without end   it may have started a backup: said as unknown and looked for in the
  *                            cloud, also where it is not to be made again (recover_gone.h)
- *   a backup not finished    it is watched again (recover_watches.c)
+ *   a backup not finished    it is watched again, also where its instance has left the file
+ *                            (recover_watches.c)
  *
  * An attempt may be without end though its slot has one: the slot was skipped by a file that has
  * changed again since, or was closed by hand. Should it be due again, its slot is opened again with

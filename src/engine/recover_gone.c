@@ -61,12 +61,33 @@ static int add_instance(struct config *config, struct schedule *schedule, const 
     return r;
 }
 
+/* Outcomes: 0; GONE_NOWHERE. */
+static int find_url(const struct engine *engine, const char *region, char ret[MODEL_URL_MAX])
+{
+    bool known =
+        region[0] != '\0' && model_endpoint_url(engine->config->endpoint, region, ret, NULL) == 0;
+    return known ? 0 : GONE_NOWHERE;
+}
+
+int gone_find_lane(struct gone *gone, struct engine *engine, const char *region, struct lane **ret)
+{
+    char url[MODEL_URL_MAX];
+    uint32_t number = 0;
+    int r = find_url(engine, region, url);
+    if (r == 0 && gone->config == NULL)
+        r = config_create(&gone->config);
+    if (r == 0)
+        r = config_add_host(gone->config, url, &number);
+    if (r == 0)
+        r = engine_get_lane(engine, &gone->config->hosts[number], ret);
+    return r == -E2BIG ? GONE_NOWHERE : r;
+}
+
 int gone_add(struct gone *gone, const struct engine *engine, const struct schedule *like,
              const struct lost_attempt *lost, const char *reason)
 {
     char url[MODEL_URL_MAX];
-    if (lost->region[0] == '\0'
-        || model_endpoint_url(engine->config->endpoint, lost->region, url, NULL) < 0)
+    if (find_url(engine, lost->region, url) != 0)
         return GONE_NOWHERE;
     int r = make_room(gone) ? 0 : -ENOMEM;
     if (r == 0 && gone->config == NULL)

@@ -1,7 +1,8 @@
 /*
  * Attempts of an earlier life whose fate is unknown and that are not to be made again: their
  * schedule is paused, or they have left the file. They are looked for all the same, since a backup
- * that was begun is to be known and followed; one that is not there ends as skipped.
+ * that was begun is to be known and followed; one that is not there ends as skipped. And the lanes
+ * where backups are asked for whose instance has left the file.
  *
  * The file says nothing of them any more, so a configuration is made for them alone: schedules by
  * name, instances by id, and the hosts of the regions that the ledger has kept.
@@ -35,6 +36,13 @@ struct gone {
 };
 
 #define GONE_NOWHERE 1 /* nothing says where its requests enter */
+
+/*
+ * The lane of a region that the file need not name, by the file's endpoint. `gone` is one to which
+ * no attempt is added. Outcomes: 0; GONE_NOWHERE; -ENOMEM.
+ */
+int gone_find_lane(struct gone *gone, struct engine *engine, const char *region,
+                   struct lane **ret) MUST_CHECK;
 
 /*
  * `like` is the schedule of that name in the file, or NULL; `reason` a word for the log that lasts.

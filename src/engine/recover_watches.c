@@ -1,11 +1,12 @@
 /*
- * Backups that an earlier life was told of and did not see the end of. Each is watched again; of
- * one whose member has left the file it is said that nobody knows its end.
+ * Backups that an earlier life was told of and did not see the end of. Each is watched again,
+ * also where its member has left the file: it is asked for by the region that the ledger has kept.
+ * Where that is not known it is said that nobody knows its end.
  *
  * The ledger may have very many of them, so the file's members go into a table by name, made when
  * the first one comes.
  */
-#include "engine/engine_internal.h"
+#include "engine/recover_gone.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct unfinished {
     struct engine *engine;
     struct ongoings table;
     struct known *list;
+    struct gone gone;
     bool failed;
 };
 
@@ -45,6 +47,25 @@ static bool know(struct unfinished *unfinished)
     return true;
 }
 
+/* Where it is asked for, and for how long. Outcomes: 0; GONE_NOWHERE; negative. */
+static int find_lane(struct unfinished *unfinished, struct submission *what, struct lane **ret)
+{
+    struct engine *engine = unfinished->engine;
+    struct ongoing *node = ongoing_newest(&unfinished->table, what->schedule, what->instance);
+    if (what->task_id <= 0)
+        return GONE_NOWHERE;
+    if (node != NULL) {
+        const struct known *known = HEAP_OWNER(node, struct known, node);
+        what->complete_within_us = known->schedule->complete_within_us;
+        *ret = engine->by_host[known->instance->host];
+        return 0;
+    }
+    const struct schedule *schedule = config_find_schedule(engine->config, what->schedule);
+    what->complete_within_us =
+        schedule != NULL ? schedule->complete_within_us : MODEL_COMPLETE_WITHIN_US;
+    return gone_find_lane(&unfinished->gone, engine, what->region, ret);
+}
+
 static void watch_again(void *context, const struct ledger_row *row)
 {
     struct unfinished *unfinished = context;
@@ -53,7 +74,6 @@ static void watch_again(void *context, const struct ledger_row *row)
         unfinished->failed = true;
         return;
     }
-    struct ongoing *node = ongoing_newest(&unfinished->table, row->schedule, row->instance);
     struct submission what = {
         .schedule = row->schedule,
         .instance = row->instance,
@@ -65,17 +85,16 @@ static void watch_again(void *context, const struct ledger_row *row)
         .kind = row->kind,
         .at = row->ended_at,
     };
-    if (node == NULL || row->task_id <= 0) {
+    struct lane *lane = NULL;
+    int r = find_lane(unfinished, &what, &lane);
+    if (r == GONE_NOWHERE) {
         const struct verdict verdict = {.code = "Client.Removed",
                                         .message = "it is no longer in the file"};
         report_cannot_watch(&engine->ports.journal, &what, &verdict);
         engine_tell_finished(engine, &what, LEDGER_UNWATCHED, "", "");
         return;
     }
-    const struct known *known = HEAP_OWNER(node, struct known, node);
-    what.complete_within_us = known->schedule->complete_within_us;
-    struct lane *lane = engine->by_host[known->instance->host];
-    if (engine_watch(engine, lane, &what, 0) < 0)
+    if (r < 0 || engine_watch(engine, lane, &what, 0) < 0)
         unfinished->failed = true;
 }
 
@@ -89,6 +108,7 @@ int engine_recover_watches(struct engine *engine)
     if (r == 0 && unfinished.failed)
         r = -ENOMEM;
     ongoings_finish(&unfinished.table);
+    gone_finish(&unfinished.gone);
     free(unfinished.list);
     return r;
 }

@@ -144,7 +144,7 @@ static const char *say_finished(const struct history_run *run, struct text *t)
         return "backup_failed";
     case HISTORY_UNKNOWN:
         text_addf(t, "nobody will know how it ended: its task is not known, or it is no longer in "
-                     "the file");
+                     "the file and where to ask is not known");
         add_message(t, run);
         return "watch_failed";
     default:

@@ -175,9 +175,11 @@ static void owe_watch(struct oracle *oracle, struct record *r)
 {
     const struct generation *g = &oracle->world->generations[oracle->generation];
     const struct plan_of_schedule *plan = plan_of(oracle, r->schedule);
-    r->must_be_dropped = !plan->present || !plan->has[r->instance] || r->kept_task == 0;
-    r->complete_within_us = r->complete_most_us = plan->complete_within_us;
-    r->host = g->host_of[r->instance];
+    bool is_there = plan->present && plan->has[r->instance];
+    r->must_be_dropped = r->kept_task == 0 || (!is_there && r->kept_host < 0);
+    r->complete_within_us = plan->present ? plan->complete_within_us : GONE_WITHIN_US;
+    r->complete_most_us = r->complete_within_us;
+    r->host = is_there || r->must_be_dropped ? g->host_of[r->instance] : r->kept_host;
     oracle_list(oracle, &oracle->watched, r);
 }
 

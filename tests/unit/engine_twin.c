@@ -200,12 +200,13 @@ static int recorded(void *context, const char *schedule, struct wall after, stru
     return 0;
 }
 
-static void give_row(const struct twin_entry *entry, ledger_row_fn each, void *each_context)
+static void give_row(const struct twin *twin, const struct twin_entry *entry, ledger_row_fn each,
+                     void *each_context)
 {
     struct ledger_row row = {
         .schedule = entry->schedule,
         .instance = entry->instance,
-        .region = "ap-guangzhou",
+        .region = twin->region != NULL ? twin->region : "ap-guangzhou",
         .slot = entry->slot,
         .attempt = entry->attempt,
         .kind = entry->run_kind,
@@ -250,20 +251,20 @@ static int unended(void *context, ledger_row_fn each, void *each_context)
         if (!is_last(twin, i) || entry->kind != LEDGER_STARTED
             || strcmp(entry->instance, LEDGER_WHOLE_SLOT) != 0)
             continue;
-        give_row(entry, each, each_context);
+        give_row(twin, entry, each, each_context);
         for (int j = 0; j < count; j++) {
             const struct twin_entry *member = &twin->log[j];
             if (j != i && is_last(twin, j) && member->kind == LEDGER_STARTED
                 && member->slot.us == entry->slot.us
                 && strcmp(member->schedule, entry->schedule) == 0)
-                give_row(member, each, each_context);
+                give_row(twin, member, each, each_context);
         }
     }
     for (int i = 0; i < count; i++) {
         const struct twin_entry *entry = &twin->log[i];
         if (is_last(twin, i) && entry->kind == LEDGER_STARTED && !is_whole(entry)
             && !of_open_slot(twin, entry))
-            give_row(entry, each, each_context);
+            give_row(twin, entry, each, each_context);
     }
     return 0;
 }
@@ -279,7 +280,7 @@ static int scan(void *context, const char *schedule, struct wall slot, ledger_ro
         const struct twin_entry *entry = &twin->log[i];
         if (is_last(twin, i) && strcmp(entry->schedule, schedule) == 0 && entry->slot.us == slot.us
             && strcmp(entry->instance, LEDGER_WHOLE_SLOT) != 0)
-            give_row(entry, each, each_context);
+            give_row(twin, entry, each, each_context);
     }
     return 0;
 }
@@ -292,7 +293,7 @@ static int unfinished(void *context, ledger_row_fn each, void *each_context)
         const struct twin_entry *entry = &twin->log[i];
         if (is_last(twin, i) && entry->kind == LEDGER_ENDED && entry->result == LEDGER_SUBMITTED
             && strcmp(entry->instance, LEDGER_WHOLE_SLOT) != 0)
-            give_row(entry, each, each_context);
+            give_row(twin, entry, each, each_context);
     }
     return 0;
 }

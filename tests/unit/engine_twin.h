@@ -81,6 +81,7 @@ struct twin {
     int horizon_count;
     struct twin_entry log[TWIN_LOG_MAX]; /* of a durable ledger */
     int log_count;
+    const char *region; /* that its rows have; NULL: ap-guangzhou */
 };
 
 /* `second` is since 1970; no schedule is known to the ledger yet. */

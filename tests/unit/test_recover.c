@@ -306,6 +306,74 @@ static void who_has_left_the_file_is_skipped(void **state)
     twin_finish(&twin);
 }
 
+/* A backup of crs-a runs while its process dies; what the file says then is the caller's. */
+static void submit_and_crash(struct twin *twin)
+{
+    begin(twin, with("nightly", "1h", first));
+    twin->keeps_questions = true;
+    twin_run(twin, 11 * SECOND);
+    twin_accept(twin, 0);
+    twin_crash(twin, 0);
+}
+
+static void a_backup_of_who_has_left_is_watched(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    submit_and_crash(&twin);
+    twin_start(&twin, with("nightly", "1h", second));
+    twin_run(&twin, SECOND);
+    int n = twin_find(&twin, "DescribeTaskInfo");
+    assert_true(n >= 0);
+    assert_string_equal(twin.asked[n].url, "https://redis.tencentcloudapi.com/");
+    twin_answer(&twin, n, "\"Status\":\"succeed\"");
+    assert_int_equal(twin_count_lines(&twin, "event=backup_succeeded schedule=nightly "
+                                             "instance=crs-a"),
+                     1);
+    assert_int_equal(twin.finished[LEDGER_SUCCEEDED], 1);
+    assert_int_equal(twin.finished[LEDGER_UNWATCHED], 0);
+    twin_crash(&twin, 0); /* and once alone */
+    twin_start(&twin, with("nightly", "1h", second));
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin_find(&twin, "DescribeTaskInfo"), -1);
+    twin_finish(&twin);
+}
+
+/* Its host is none of the new file's, and no other schedule's time is its own. */
+static void a_backup_of_a_schedule_that_is_gone_is_watched(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    submit_and_crash(&twin);
+    struct config *config = with("other", "1h", second);
+    config->endpoint = "regional";
+    config->schedules[0].complete_within_us = 60 * SECOND;
+    twin_start(&twin, config);
+    twin_run(&twin, 300 * SECOND);
+    int n = twin_find(&twin, "DescribeTaskInfo");
+    assert_true(n >= 0);
+    assert_string_equal(twin.asked[n].url, "https://redis.ap-guangzhou.tencentcloudapi.com/");
+    twin_answer(&twin, n, "\"Status\":\"failed\"");
+    assert_int_equal(twin_count_lines(&twin, "reason=task_failed"), 1);
+    assert_int_equal(twin.finished[LEDGER_TASK_FAILED], 1);
+    twin_finish(&twin);
+}
+
+static void a_backup_of_nowhere_is_not_watched(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    submit_and_crash(&twin);
+    twin.region = "";
+    twin_start(&twin, with("nightly", "1h", second));
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin_find(&twin, "DescribeTaskInfo"), -1);
+    assert_int_equal(twin_count_lines(&twin, "event=watch_failed"), 1);
+    assert_int_equal(twin_count_lines(&twin, "code=Client.Removed"), 1);
+    assert_int_equal(twin.finished[LEDGER_UNWATCHED], 1);
+    twin_finish(&twin);
+}
+
 static void who_is_new_in_the_file_joins(void **state)
 {
     (void)state;
@@ -572,6 +640,9 @@ int main(void)
         cmocka_unit_test(a_second_crash_does_not_send_again),
         cmocka_unit_test(a_slot_keeps_its_kind),
         cmocka_unit_test(who_has_left_the_file_is_skipped),
+        cmocka_unit_test(a_backup_of_who_has_left_is_watched),
+        cmocka_unit_test(a_backup_of_a_schedule_that_is_gone_is_watched),
+        cmocka_unit_test(a_backup_of_nowhere_is_not_watched),
         cmocka_unit_test(who_is_new_in_the_file_joins),
         cmocka_unit_test(a_paused_schedule_skips_the_slot),
         cmocka_unit_test(a_schedule_that_is_gone_does_not_repeat_its_slot),
