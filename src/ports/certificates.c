@@ -2,7 +2,8 @@
  * See certificates.h. The bytes are read whole and go through OpenSSL's PEM reader block by block:
  * it passes over other text and other kinds of blocks, and ends with "no start line" behind the
  * last one. Any other end is a block that is not whole or not a certificate. Whether a certificate
- * is in date or may sign is left to the handshake.
+ * is in date or may sign is left to the handshake. A "TRUSTED CERTIFICATE" keeps what it says of
+ * its own use.
  */
 #include "ports/certificates.h"
 
@@ -65,8 +66,12 @@ static int no_password(char *buffer, int size, int writing, void *context)
     return -1;
 }
 
-/* Outcomes: 0, all were read; -EINVAL, the one behind *ret_count cannot be; -ENOMEM. */
-static int read_certificates(const char *bytes, size_t length, unsigned *ret_count)
+/*
+ * Into the store, where there is one. Outcomes: 0, all were read; -EINVAL, the one behind
+ * *ret_count cannot be; -ENOMEM.
+ */
+static int read_certificates(const char *bytes, size_t length, X509_STORE *store,
+                             unsigned *ret_count)
 {
     BIO *bio = BIO_new_mem_buf(bytes, (int)length);
     if (bio == NULL)
@@ -74,9 +79,11 @@ static int read_certificates(const char *bytes, size_t length, unsigned *ret_cou
     ERR_clear_error();
     *ret_count = 0;
     X509 *certificate;
-    while ((certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+    bool kept = true;
+    while (kept && (certificate = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL)) != NULL) {
+        kept = store == NULL || X509_STORE_add_cert(store, certificate) == 1;
         X509_free(certificate);
-        ++*ret_count;
+        *ret_count += kept;
     }
     unsigned long error = ERR_peek_last_error();
     ERR_clear_error();
@@ -98,7 +105,8 @@ static int cannot_be_read(const char *path, int outcome, struct errtext *err)
                        path, why);
 }
 
-int certificates_check(const char *path, struct errtext *err)
+/* Outcomes: as certificates_check(); `store` may be NULL. */
+static int read_into(const char *path, X509_STORE *store, struct errtext *err)
 {
     char *bytes = NULL;
     size_t length = 0;
@@ -109,7 +117,7 @@ int certificates_check(const char *path, struct errtext *err)
         return cannot_be_read(path, outcome, err);
     assert(bytes != NULL && length <= CERTIFICATES_FILE_MAX);
     unsigned count;
-    outcome = read_certificates(bytes, length, &count);
+    outcome = read_certificates(bytes, length, store, &count);
     free(bytes);
     if (outcome == -EINVAL)
         return errtext_set(err, outcome,
@@ -121,5 +129,26 @@ int certificates_check(const char *path, struct errtext *err)
                            "%.200s holds no certificate; name a PEM file with "
                            "-----BEGIN CERTIFICATE----- blocks",
                            path);
+    return outcome;
+}
+
+int certificates_check(const char *path, struct errtext *err)
+{
+    return read_into(path, NULL, err);
+}
+
+int certificates_load(const char *path, struct x509_store_st **ret, struct errtext *err)
+{
+    X509_STORE *store = X509_STORE_new();
+    if (store == NULL)
+        return -ENOMEM;
+    int outcome = read_into(path, store, err);
+    /* As libcurl has it: a file that names an authority below the root is enough. */
+    if (outcome == 0 && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) != 1)
+        outcome = -ENOMEM;
+    if (outcome == 0)
+        *ret = store;
+    else
+        X509_STORE_free(store);
     return outcome;
 }

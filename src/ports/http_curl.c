@@ -136,6 +136,11 @@ static int check_options(const struct http_options *options, struct errtext *err
 int http_curl_create(struct uv_loop_s *loop, const struct http_options *options,
                      const struct http_sink *sink, struct http_curl **ret, struct errtext *err)
 {
+    /* Another library's contexts are not what http_curl_roots.c takes them for. */
+    if (curl_global_sslset(CURLSSLBACKEND_OPENSSL, NULL, NULL) != CURLSSLSET_OK)
+        return errtext_set(err, -ENOTSUP,
+                           "libcurl does not use OpenSSL for TLS; install the one "
+                           "that does");
     /* Its buffers hold tokens and answers with keys: what it frees is wiped. */
     if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, secret_free, secret_realloc, strdup,
                              calloc)

@@ -5,6 +5,10 @@
  * HTTP_IDLE_SECONDS; HTTP/2 is spoken where the server offers it over TLS. Nothing of the process's
  * environment is read: the proxy is the one of the options or none.
  *
+ * Peers are verified against certificates that are read on libuv's pool when they are first needed,
+ * and again when their file has become another one; requests over TLS wait for that, but not for
+ * long. Where there are none, these are NOT_SENT and the error says what to do.
+ *
  * What an outcome says:
  *   NOT_SENT   the request was never handed to a connection that stood: not resolved, refused,
  *              handshake failed, certificate not trusted, proxy said no, cancelled before that.

@@ -77,14 +77,12 @@ static struct http_socket *socket_add(struct http_pool *pool, curl_socket_t fd)
     return s;
 }
 
-static void pool_handle_closed(struct http_pool *pool);
-
 static void on_socket_closed(uv_handle_t *handle)
 {
     struct http_socket *s = handle->data;
     struct http_pool *pool = s->pool;
     free(s);
-    pool_handle_closed(pool);
+    http_pool_handle_closed(pool);
 }
 
 /* The descriptor itself is not closed here. */
@@ -351,6 +349,7 @@ static void pool_free(struct http_pool *pool)
         free(origin->url);
         free(origin);
     }
+    http_roots_finish(pool);
     free(pool->by_fd);
     free(pool->ca_file);
     free(pool->proxy);
@@ -358,7 +357,7 @@ static void pool_free(struct http_pool *pool)
     free(pool);
 }
 
-static void pool_handle_closed(struct http_pool *pool)
+void http_pool_handle_closed(struct http_pool *pool)
 {
     assert(pool->open_handles > 0);
     pool->open_handles--;
@@ -372,7 +371,7 @@ static void pool_handle_closed(struct http_pool *pool)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    pool_handle_closed(handle->data);
+    http_pool_handle_closed(handle->data);
 }
 
 static bool copy(const char *text, char **ret)
@@ -417,8 +416,11 @@ int http_pool_create(struct http_curl *http, const struct http_options *options,
     (void)uv_timer_init(http->loop, &pool->timer);
     (void)uv_timer_init(http->loop, &pool->idle_timer);
     pool->timer.data = pool;
+    (void)uv_timer_init(http->loop, &pool->hold_timer);
     pool->idle_timer.data = pool;
-    pool->open_handles = 2;
+    pool->hold_timer.data = pool;
+    pool->open_handles = 3;
+    http_roots_init(pool);
     *ret = pool;
     return 0;
 }
@@ -440,4 +442,6 @@ void http_pool_close(struct http_pool *pool)
     }
     uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
     uv_close((uv_handle_t *)&pool->idle_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&pool->hold_timer, on_timer_closed);
+    http_roots_close(pool);
 }

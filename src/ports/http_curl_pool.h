@@ -5,6 +5,7 @@
  *   http_curl_transfer.c   one exchange: an easy handle, what it sends, what it gets, its verdict
  *   http_curl_loop.c       the glue: sockets and the timer of one pool on the loop
  *   http_curl_warm.c       hosts, connections opened ahead, idle ones given up
+ *   http_curl_roots.c      the certificates that peers are verified against, read beside the loop
  *
  * A pool is one curl multi handle with its settings, connections and transfers. There is one that
  * takes new requests; a reload retires it and makes another.
@@ -18,6 +19,7 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -54,6 +56,8 @@ struct http_transfer {
     struct http_origin *origin; /* whose URL the easy handle has; NULL: none that is known */
     bool sent;                  /* handed to a connection: from here on it may have arrived */
     bool wire_due;              /* on_wire is to be filed */
+    bool tls;                   /* to the host or to the proxy */
+    bool held;                  /* busy, and not yet libcurl's: see http_curl_roots.c */
     bool alone;                 /* its answer holds keys: neither handle nor connection is kept */
     const char *why;            /* our own reason of a failure, else curl's is taken */
 
@@ -89,6 +93,30 @@ struct http_socket {
     struct mono idle_since;
 };
 
+/* A look at the file of the roots, of the other thread while it is under way. */
+struct roots_look {
+    bool is_there;               /* one was read before, and `seen` is what its file was */
+    struct stat seen;            /* all zero: there was none to be seen */
+    struct x509_store_st *store; /* what was read; NULL: nothing */
+    struct errtext why;
+};
+
+struct http_roots {
+    struct http_pool *pool;
+    const char *path; /* of the pool or of libcurl; NULL: none is known */
+    bool of_system;
+    bool is_directory;
+    struct x509_store_st *store; /* NULL: there are none, and `why` */
+    struct errtext why;
+    uv_work_t work;
+    struct roots_look look;
+    bool is_looking;    /* `work` is under way and counted among the open handles */
+    bool is_overdue;    /* and has been for so long that nobody waits for it */
+    bool is_doubted;    /* a peer was not trusted since */
+    bool was_looked_at; /* `looked_at` says when the last look began, by the loop's clock */
+    uint64_t looked_at;
+};
+
 struct http_pool {
     struct http_curl *http;
     struct http_pool *next;
@@ -100,8 +128,10 @@ struct http_pool {
     int64_t idle_seconds;
     uv_timer_t timer;      /* curl's next time-out */
     uv_timer_t idle_timer; /* when idle connections are past their time */
+    uv_timer_t hold_timer; /* when transfers have waited for the roots for too long */
     unsigned open_handles; /* of uv, not yet closed */
-    long timeout_ms;       /* wanted by curl; -1: none */
+    struct http_roots roots;
+    long timeout_ms; /* wanted by curl; -1: none */
     bool timeout_changed;
     bool stranded; /* an attempt to connect was given up in this turn */
     bool in_curl;  /* inside a call that may call us back */
@@ -140,6 +170,8 @@ int http_transfer_fill(struct http_transfer *t, const struct transport_request *
 void http_transfer_release(struct http_transfer *t);
 void http_transfer_destroy(struct http_transfer *t);
 int http_transfer_start(struct http_transfer *t) MUST_CHECK; /* 0; -ENOMEM: released */
+bool http_transfer_add(struct http_transfer *t) MUST_CHECK;  /* false: libcurl has not got it */
+void http_transfer_set_tls(struct http_transfer *t, const char *url);
 void http_transfer_end(struct http_transfer *t, CURLcode code);
 void http_transfer_file_wire(struct http_pool *pool);
 void http_transfer_trim(struct http_pool *pool, unsigned kept);
@@ -150,6 +182,7 @@ int http_pool_create(struct http_curl *http, const struct http_options *options,
 void http_pool_turn(struct http_pool *pool, curl_socket_t fd, int events);
 void http_pool_settle(struct http_pool *pool);
 void http_pool_close(struct http_pool *pool);
+void http_pool_handle_closed(struct http_pool *pool); /* one of its open handles; may free it */
 curl_socket_t http_socket_open(void *context, curlsocktype purpose, struct curl_sockaddr *address);
 int http_socket_close(void *context, curl_socket_t fd);
 bool http_socket_is_over(struct http_socket *s);
@@ -162,3 +195,11 @@ void http_warm_ended(struct http_transfer *t);
 void http_origin_scrub(struct http_pool *pool, struct http_origin *origin);
 void http_idle_begin(struct http_pool *pool);
 void http_idle_expired(uv_timer_t *timer);
+
+/* http_curl_roots.c */
+void http_roots_init(struct http_pool *pool); /* `ca_file` is set */
+bool http_roots_set(CURL *e, struct http_transfer *t) MUST_CHECK;
+bool http_roots_hold(struct http_pool *pool) MUST_CHECK; /* a TLS transfer is to wait */
+void http_roots_doubt(struct http_pool *pool);           /* a peer was not trusted */
+void http_roots_close(struct http_pool *pool);
+void http_roots_finish(struct http_pool *pool); /* every handle is closed */

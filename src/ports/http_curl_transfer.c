@@ -147,20 +147,10 @@ static bool set_protocol(CURL *e)
 
 static bool set_pool_options(CURL *e, const struct http_pool *pool)
 {
-    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
-    const char *ca_file = pool->ca_file != NULL ? pool->ca_file : built->cainfo;
-    const char *ca_path = ca_file != NULL ? NULL : built->capath;
     bool ok = true;
     /* Compared with whole seconds: 29 lets a connection idle for less than 30. */
     ok &= curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)pool->idle_seconds - 1) == CURLE_OK;
     ok &= curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
-    ok &= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK;
-    ok &= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK;
-    /* No directory beside the file: it would be trusted too, and libcurl's cache needs a file. */
-    ok &= curl_easy_setopt(e, CURLOPT_CAINFO, ca_file) == CURLE_OK;
-    ok &= curl_easy_setopt(e, CURLOPT_CAPATH, ca_path) == CURLE_OK;
-    ok &= curl_easy_setopt(e, CURLOPT_PROXY_CAINFO, ca_file) == CURLE_OK;
-    ok &= curl_easy_setopt(e, CURLOPT_PROXY_CAPATH, ca_path) == CURLE_OK;
     ok &= curl_easy_setopt(e, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
     /* Empty strings keep the environment's proxies and exceptions out. */
     ok &= curl_easy_setopt(e, CURLOPT_PROXY, pool->proxy != NULL ? pool->proxy : "") == CURLE_OK;
@@ -214,7 +204,7 @@ static struct http_transfer *transfer_create(struct http_pool *pool, enum http_p
     t->purpose = purpose;
     t->easy = curl_easy_init();
     bool ok = t->easy != NULL && set_protocol(t->easy) && set_pool_options(t->easy, pool)
-              && set_callbacks(t->easy, t);
+              && http_roots_set(t->easy, t) && set_callbacks(t->easy, t);
     if (ok && purpose != HTTP_REQUEST)
         ok = set_without_request(t->easy);
     if (ok)
@@ -277,6 +267,7 @@ int http_transfer_acquire(struct http_pool *pool, enum http_purpose purpose,
     pool->busy = t;
     t->sent = false;
     t->wire_due = false;
+    t->held = false;
     t->alone = false;
     t->why = NULL;
     t->body_length = 0;
@@ -425,6 +416,7 @@ int http_transfer_fill(struct http_transfer *t, const struct transport_request *
         if (curl_easy_setopt(t->easy, CURLOPT_URL, r->url) != CURLE_OK)
             return -ENOMEM;
         t->origin = origin;
+        http_transfer_set_tls(t, r->url);
     }
     (void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(r->connect_timeout_us));
     (void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(r->timeout_us));
@@ -432,13 +424,28 @@ int http_transfer_fill(struct http_transfer *t, const struct transport_request *
     return 0;
 }
 
-int http_transfer_start(struct http_transfer *t)
+/* Where certificates will be needed: the schemes are compared as libcurl does. */
+void http_transfer_set_tls(struct http_transfer *t, const char *url)
+{
+    static const char scheme[] = "https:";
+    const char *proxy = t->pool->proxy;
+    t->tls = strncasecmp(url, scheme, sizeof scheme - 1) == 0
+             || (proxy != NULL && strncasecmp(proxy, scheme, sizeof scheme - 1) == 0);
+}
+
+bool http_transfer_add(struct http_transfer *t)
 {
     struct http_pool *pool = t->pool;
     pool->in_curl = true;
     CURLMcode code = curl_multi_add_handle(pool->multi, t->easy);
     pool->in_curl = false;
-    if (code == CURLM_OK)
+    return code == CURLM_OK;
+}
+
+int http_transfer_start(struct http_transfer *t)
+{
+    t->held = t->tls && http_roots_hold(t->pool);
+    if (t->held || http_transfer_add(t))
         return 0;
     http_transfer_release(t);
     return -ENOMEM;
@@ -511,6 +518,9 @@ void http_transfer_end(struct http_transfer *t, CURLcode code)
 {
     struct http_curl *http = t->pool->http;
     http_transfer_file_wire(t->pool);
+    /* The second where a root has another key under the same name. */
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR)
+        http_roots_doubt(t->pool);
     if (t->purpose == HTTP_REQUEST) {
         struct exchange exchange = judge(t, code);
         http->in_flight--;

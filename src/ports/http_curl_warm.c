@@ -121,6 +121,7 @@ static int open_one(struct http_pool *pool, struct http_origin *origin)
         http_transfer_release(t);
         return -1;
     }
+    http_transfer_set_tls(t, origin->url);
     outcome = http_transfer_start(t);
     if (outcome == 0)
         origin->warming++;

@@ -25,7 +25,7 @@ PURE_HEADERS = {
 
 # A header of a library or of the clock, and the files that own it.
 OWNERS = (
-    ("openssl/*", ("base/digest.c", "ports/certificates.c")),
+    ("openssl/*", ("base/digest.c", "ports/certificates.c", "ports/http_curl_roots.c")),
     ("cjson/*", ("base/json.c",)),
     ("curl/*", ("ports/http_curl*",)),
     ("yaml.h", ("ports/config_yaml*",)),
