@@ -40,7 +40,8 @@
 struct refusal {
     bool held;
     uint64_t generation;
-    int64_t wait_ns; /* between probes */
+    struct mono since; /* the refusal came: answers to what was sent before say nothing of it */
+    int64_t wait_ns;   /* between probes */
     struct mono probe_at;
 };
 
@@ -194,9 +195,10 @@ void engine_keys_fail(struct engine *engine, const char *text);
 /* Something was signed: ends what engine_keys_fail() has said. */
 void engine_keys_serve(struct engine *engine);
 
-/* What an answer says of the keys that signed its question; `run` is whose it is, or NULL. */
-void engine_judge_keys(struct engine *engine, uint64_t generation, const struct verdict *verdict,
-                       const struct run *run);
+/* What an answer says of the keys that signed its question, which was sent at `sent_at`; `run` is
+ * whose it is, or NULL. */
+void engine_judge_keys(struct engine *engine, uint64_t generation, struct mono sent_at,
+                       const struct verdict *verdict, const struct run *run);
 
 /* Whether a run that was refused for its keys gets another attempt, and after how long. */
 bool engine_await_keys(struct engine *engine, struct run *run, int64_t left_us,

@@ -318,7 +318,7 @@ static void take_flight(struct engine *engine, struct flight *flight)
                     answered ? took_ns : -1);
     engine_learn(engine, lane, bucket, inquiry_name(flight->action), &flight->verdict, answered,
                  flight->probe);
-    engine_judge_keys(engine, flight->keys, &flight->verdict, NULL);
+    engine_judge_keys(engine, flight->keys, flight->sent_at, &flight->verdict, NULL);
     if (flight->probe != 0)
         lane->turned_away = answered && breaker_is_open(&lane->breaker);
     struct inquiry *inquiry = flight->inquiry;

@@ -97,6 +97,7 @@ static void hold(struct engine *engine, uint64_t generation, const struct verdic
     engine->refusal = (struct refusal){
         .held = true,
         .generation = generation,
+        .since = engine->now.mono,
         .wait_ns = PROBE_FIRST_NS,
         .probe_at = mono_add_ns(engine->now.mono, PROBE_FIRST_NS),
     };
@@ -149,8 +150,25 @@ const char *engine_keys_rejection(struct engine *engine)
                : "";
 }
 
-void engine_judge_keys(struct engine *engine, uint64_t generation, const struct verdict *verdict,
-                       const struct run *run)
+/* It is about keys that are refused, and was sent after that. */
+static bool is_probe(const struct engine *engine, uint64_t generation, struct mono sent_at)
+{
+    const struct refusal *refusal = &engine->refusal;
+    return refusal->held && refusal->generation == generation
+           && !mono_before(sent_at, refusal->since);
+}
+
+static void note_served(struct engine *engine, uint64_t generation, struct mono sent_at)
+{
+    if (engine->served && mono_before(sent_at, engine->served_at))
+        return;
+    engine->served = true;
+    engine->served_generation = generation;
+    engine->served_at = sent_at;
+}
+
+void engine_judge_keys(struct engine *engine, uint64_t generation, struct mono sent_at,
+                       const struct verdict *verdict, const struct run *run)
 {
     if (is_auth_failure(verdict)) {
         keep_rejection(engine, generation, is_of_keys(verdict->code) ? verdict->code : "");
@@ -158,8 +176,7 @@ void engine_judge_keys(struct engine *engine, uint64_t generation, const struct 
         bool is_known = (run != NULL && run->refusals > 0 && run->refused_by == generation
                          && serve_others(engine, run))
                         || (engine->refusal.held && engine->refusal.generation == generation);
-        if (engine->refusal.held && engine->refusal.generation == generation
-            && !is_of_keys(verdict->code))
+        if (is_probe(engine, generation, sent_at) && !is_of_keys(verdict->code))
             release(engine); /* they are known, and may not do this */
         if (others_may_come && !is_known && is_of_keys(verdict->code)
             && !are_replaced(engine, generation))
@@ -169,13 +186,12 @@ void engine_judge_keys(struct engine *engine, uint64_t generation, const struct 
     bool serve = verdict->http_status == 200
                  && (verdict->class == VERDICT_ACCEPTED || verdict->class == VERDICT_BUSY
                      || verdict->class == VERDICT_FINAL);
-    if (!serve)
+    bool of_refused = engine->refusal.held && engine->refusal.generation == generation;
+    if (!serve || (of_refused && !is_probe(engine, generation, sent_at)))
         return;
     keep_rejection(engine, generation, "");
-    engine->served = true;
-    engine->served_generation = generation;
-    engine->served_at = engine->now.mono;
-    if (engine->refusal.held && engine->refusal.generation == generation)
+    note_served(engine, generation, sent_at);
+    if (of_refused)
         release(engine);
 }
 

@@ -389,7 +389,7 @@ static void take_outcome(struct engine *engine, struct run *run)
         engine_learn(engine, run->lane, &run->lane->bucket, "ManualBackupInstance", &run->verdict,
                      answered, run->probe);
     run->probe = 0;
-    engine_judge_keys(engine, run->keys, &run->verdict, run);
+    engine_judge_keys(engine, run->keys, run->sent_at, &run->verdict, run);
     if (run->config != engine->config)
         engine_move_run(engine, run); /* it was on its way when the file changed */
     decide(engine, run);

@@ -137,6 +137,25 @@ static void the_wait_is_as_long_as_the_slot(void **state)
         }
 }
 
+/* What was sent before the keys were refused may be accepted late: they are refused all the same.
+ */
+static void a_late_answer_is_no_probe(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, 2, 3600, true);
+    twin.keeps_questions = true;
+    twin_run(&twin, 10 * SECOND + SECOND / 2);
+    assert_int_equal(twin.sent_count, 2);
+    twin_refuse(&twin, 1, "AuthFailure.SecretIdNotFound", -1);
+    twin_accept(&twin, 0);
+    twin_run(&twin, 4 * SECOND);
+    assert_int_equal(twin.sent_count, 2);
+    assert_string_equal(engine_keys_rejection(twin.engine), "AuthFailure.SecretIdNotFound");
+    assert_int_equal(twin_count_lines(&twin, "event=credentials_refreshed"), 0);
+    twin_finish(&twin);
+}
+
 /* Who alone is refused comes due first; another one shows that the keys serve. */
 static void the_probe_is_not_always_the_same(void **state)
 {
@@ -266,6 +285,7 @@ int main(void)
         cmocka_unit_test(refused_keys_are_not_hammered),
         cmocka_unit_test(the_wait_is_as_long_as_the_slot),
         cmocka_unit_test(the_probe_is_not_always_the_same),
+        cmocka_unit_test(a_late_answer_is_no_probe),
         cmocka_unit_test(without_a_way_to_other_keys_it_fails_at_once),
         cmocka_unit_test(one_that_is_refused_is_not_the_keys),
         cmocka_unit_test(what_is_not_allowed_waits_for_other_keys),
