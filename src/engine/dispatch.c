@@ -217,8 +217,7 @@ static void release(struct engine *engine, struct lane *lane, struct run *run)
     run->sent_at = engine->now.mono;
     run->started_at = engine->now.wall;
     run->stayed = false;
-    run->probe = breaker_send(&lane->breaker);
-    engine->asked_last = false;
+    run->probe = engine_note_sending(engine, lane, false);
     lane->turned_away = false;
     engine->in_flight++;
     lane->in_flight++;
@@ -260,35 +259,13 @@ static enum sending send_run(struct engine *engine, struct lane *lane, struct ru
     return r == -EAGAIN ? SENDING_STOP : SENDING_DONE;
 }
 
-/* It holds places, or could use one now: runs that wait for anything else need none. */
-static bool competes(const struct engine *engine, const struct lane *lane)
-{
-    const struct heap_node *top = heap_top(&lane->ready);
-    return lane->in_flight > 0
-           || (top != NULL && top->key <= engine->now.wall.us
-               && breaker_allows(&lane->breaker, engine->now.mono));
-}
-
-bool engine_has_place(const struct engine *engine, const struct lane *lane)
-{
-    uint32_t most = (uint32_t)engine->config->max_in_flight;
-    uint32_t busy = 1;
-    for (uint32_t i = 0; i < engine->lane_count; i++)
-        busy += engine->lanes[i] != lane && competes(engine, engine->lanes[i]) ? 1 : 0;
-    uint32_t share = most / busy;
-    return engine->in_flight + engine->flights.busy < most
-           && engine->in_flight < engine_run_places(engine)
-           && lane->in_flight < (share > 0 ? share : 1);
-}
-
 static void send_runs(struct engine *engine, struct lane *lane)
 {
     if (mono_before(engine->now.mono, engine->send_from))
         return;
     while (engine_has_place(engine, lane)) {
         struct heap_node *top = heap_top(&lane->ready);
-        if (top == NULL || top->key > engine->now.wall.us
-            || !breaker_allows(&lane->breaker, engine->now.mono)
+        if (top == NULL || top->key > engine->now.wall.us || !engine_may_send(engine, lane)
             || !bucket_take(&lane->bucket, engine->now.mono))
             return;
         if (send_run(engine, lane, HEAP_OWNER(top, struct run, queue)) == SENDING_STOP)
@@ -304,21 +281,21 @@ void engine_dispatch(struct engine *engine)
         engine_rest(engine);
         return;
     }
-    engine_judge_inquiries(engine);
+    engine_count_places(engine);
     uint32_t first = engine->lane_turn;
     for (uint32_t i = 0; i < engine->lane_count; i++) {
         uint32_t turn = (first + i) % engine->lane_count;
         struct lane *lane = engine->lanes[turn];
-        uint32_t in_flight = engine->in_flight;
+        uint32_t out = engine->in_flight + engine->flights.busy;
         wake_waiting(engine, lane);
         begin_runs(engine, lane);
         engine_send_probe(engine, lane);
         send_runs(engine, lane);
-        if (engine->in_flight > in_flight)
+        if (engine->in_flight + engine->flights.busy > out)
             engine->lane_turn = turn + 1;
     }
     engine_send_inquiries(engine);
-    engine_judge_inquiries(engine);
+    engine_count_places(engine);
     if (engine->refusal.held)
         engine_rest(engine); /* there is time enough between two probes */
 }

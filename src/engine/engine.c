@@ -160,6 +160,8 @@ void engine_watch_clocks(struct engine *engine, struct now now)
         jumped = jump_us > JUMP_US || jump_us < -JUMP_US;
         if (jumped) {
             report_clock_jumped(&engine->ports.journal, jump_us);
+            if (jump_us < 0)
+                plan_step_back(engine->plan, now.wall);
             for (uint32_t i = 0; i < engine->lane_count; i++)
                 engine->lanes[i]->skew_us = 0;
         }
@@ -203,7 +205,7 @@ static struct mono lane_ready_at(const struct engine *engine, const struct lane 
                                  struct mono now)
 {
     struct mono at = bucket_ready_at(&lane->bucket, now);
-    struct mono allowed = breaker_ready_at(&lane->breaker, now);
+    struct mono allowed = engine_may_send_at(engine, lane, now);
     at = mono_before(at, allowed) ? allowed : at;
     return mono_before(at, engine->send_from) ? engine->send_from : at;
 }

@@ -10,6 +10,7 @@
  *   move.c       what is open goes to the host where a new file has its instance
  *   hold.c       what waits for a clock that can be believed
  *   late.c       what a run waits for, and why one was not sent in time
+ *   places.c     who may have one of the places in flight
  *   inquiries.c  requests that only read: queues, tokens, answers
  *   doubts.c     an attempt whose answer was lost is looked for in the cloud
  *   watches.c    an accepted backup is followed to its end
@@ -55,6 +56,17 @@ struct rejection {
  */
 #define ENGINE_RUNS_KEPT 2048
 
+/* What is known of the places in flight, see places.c. */
+struct sharing {
+    uint32_t competing; /* hosts that hold places or could use one */
+    uint32_t live;      /* hosts that are not dead and have something to send */
+    uint32_t probing;   /* probes that are out */
+    uint32_t asking;    /* questions that are out to hosts that live */
+    bool asks_wait;     /* questions have waited too long for a place */
+    bool asked_last;    /* what was sent last was one */
+    struct mono probe_from;
+};
+
 struct engine {
     struct engine_ports ports;
     struct config *config;
@@ -92,10 +104,9 @@ struct engine {
     struct run *filed; /* list of runs with filed results, oldest first */
     struct run **filed_tail;
     struct flights flights;
+    struct sharing places;
     struct flight *filed_flights; /* oldest first */
     struct flight **filed_flights_tail;
-    bool asks_wait;  /* inquiries have waited too long for a place */
-    bool asked_last; /* what was sent last was one */
     struct ongoings ongoings;
     struct heap stale; /* all watches, by the end of their complete_within */
     uint32_t doubt_count;
@@ -175,8 +186,19 @@ bool engine_wants_run(const struct lane *lane, const struct batch *batch, struct
 
 /* Whether the lane may begin another run. */
 bool engine_has_run_place(const struct engine *engine, const struct lane *lane);
-/* Whether one more request of the lane may be in flight: its share of max_in_flight is not used. */
+
+/* places.c: counts anew who wants a place; before a turn's sending, and after it. */
+void engine_count_places(struct engine *engine);
+/* Whether one more run of the lane, or one more question of any, may be in flight. */
 bool engine_has_place(const struct engine *engine, const struct lane *lane);
+bool engine_has_ask_place(const struct engine *engine);
+/* Whether its host may be sent anything now, or from when on: MONO_NEVER till an answer comes. */
+bool engine_may_send(const struct engine *engine, const struct lane *lane);
+struct mono engine_may_send_at(const struct engine *engine, const struct lane *lane,
+                               struct mono now);
+/* A request of the lane leaves: its number where it is a probe, as of breaker_send(). */
+uint32_t engine_note_sending(struct engine *engine, struct lane *lane, bool is_question);
+void engine_note_probe_end(struct engine *engine, const struct lane *lane);
 
 /* The run waits `delay_us` for its next attempt. */
 void engine_wait(struct engine *engine, struct run *run, int64_t delay_us);
@@ -261,10 +283,6 @@ bool engine_may_ask(struct lane *lane, enum inquiry_action action, uint64_t coun
 void engine_ask(struct engine *engine, struct inquiry *inquiry, enum inquiry_action action,
                 int64_t delay_us);
 void engine_stop_asking(struct inquiry *inquiry);
-bool engine_has_ask_place(const struct engine *engine);
-/* Whether some have waited for so long that runs are to leave them their places. */
-void engine_judge_inquiries(struct engine *engine);
-uint32_t engine_run_places(const struct engine *engine); /* of those in flight: runs may have */
 void engine_send_inquiries(struct engine *engine);
 /* The probe of the lane's dead endpoint, where it is due and there is anything to ask. */
 void engine_send_probe(struct engine *engine, struct lane *lane);

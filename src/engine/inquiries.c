@@ -1,13 +1,10 @@
 /*
  * Inquiries: what waits to be asked is asked as tokens allow; what came back goes to its owner.
  *
- * Backups go first: inquiries take at most a quarter of the places in flight (one at least), and
- * are sure of them once one has waited for PATIENCE_NS: else whoever has more backups than places
- * would never learn what became of them. Where there is one place alone they take turns. While an
- * endpoint is dead its probes are questions, due or not, where there are any: another backup would
- * only be another one that nobody knows about. Failure paths: no keys, no memory -> the lanes rest
- * for a second; a transport that refuses counts as an answer that never came, and the owner asks
- * again later.
+ * How many may be out is said in places.c. While an endpoint is dead its probes are questions, due
+ * or not, where there are any: another backup would only be another one that nobody knows about.
+ * Failure paths: no keys, no memory -> the lanes rest for a second; a transport that refuses counts
+ * as an answer that never came, and the owner asks again later.
  */
 #include "engine/engine_internal.h"
 
@@ -19,8 +16,6 @@
 #include <string.h>
 
 #define BODY_MAX 512
-#define SHARE 4
-#define PATIENCE_NS (5 * NS_PER_SECOND)
 #define AFTER_S SECONDS_PER_DAY /* lists are asked for up to so long from now */
 /* And from so long before the send: stamps of another zone, or our clock a day ahead then. */
 #define BEFORE_S (34 * 3600)
@@ -48,47 +43,6 @@ void engine_stop_asking(struct inquiry *inquiry)
     if (inquiry->flight != NULL)
         inquiry->flight->inquiry = NULL;
     inquiry->flight = NULL;
-}
-
-static uint32_t share_of(const struct engine *engine)
-{
-    uint32_t share = (uint32_t)engine->config->max_in_flight / SHARE;
-    return share > 0 ? share : 1;
-}
-
-bool engine_has_ask_place(const struct engine *engine)
-{
-    return engine->flights.busy < share_of(engine)
-           && engine->in_flight + engine->flights.busy < (uint32_t)engine->config->max_in_flight;
-}
-
-/* It could go but for a place, and could so for long. */
-static bool has_waited(const struct lane *lane, const struct ask *ask, struct mono now)
-{
-    const struct heap_node *top = heap_top(&ask->due);
-    return top != NULL && now.ns - PATIENCE_NS >= top->key && breaker_allows(&lane->breaker, now)
-           && !mono_before(now, bucket_ready_at(&ask->bucket, now));
-}
-
-void engine_judge_inquiries(struct engine *engine)
-{
-    engine->asks_wait = false;
-    if (engine->flights.busy >= share_of(engine))
-        return;
-    for (uint32_t i = 0; i < engine->lane_count && !engine->asks_wait; i++)
-        for (int action = 0; action < INQUIRY_ACTIONS && !engine->asks_wait; action++)
-            engine->asks_wait =
-                has_waited(engine->lanes[i], &engine->lanes[i]->asks[action], engine->now.mono);
-}
-
-uint32_t engine_run_places(const struct engine *engine)
-{
-    uint32_t most = (uint32_t)engine->config->max_in_flight;
-    if (!engine->asks_wait)
-        return most;
-    if (most == 1)
-        return engine->asked_last ? 1 : 0;
-    return most - share_of(engine);
 }
 
 /* ---- out ---- */
@@ -165,8 +119,7 @@ static bool send_flight(struct engine *engine, struct inquiry *inquiry)
     flight->sent_at = engine->now.mono;
     flight->keys = keys->generation;
     flight->owes_token = true;
-    flight->probe = breaker_send(&lane->breaker);
-    engine->asked_last = true;
+    flight->probe = engine_note_sending(engine, lane, true);
     lane->turned_away = false;
     request.ticket = flight->ticket;
     lane->used = true;
@@ -186,8 +139,7 @@ static bool send_one(struct engine *engine, struct lane *lane, struct ask *ask)
 {
     struct heap_node *top = heap_top(&ask->due);
     return top != NULL && top->key <= engine->now.mono.ns && engine_has_ask_place(engine)
-           && breaker_allows(&lane->breaker, engine->now.mono)
-           && bucket_take(&ask->bucket, engine->now.mono)
+           && engine_may_send(engine, lane) && bucket_take(&ask->bucket, engine->now.mono)
            && send_flight(engine, HEAP_OWNER(top, struct inquiry, node));
 }
 
@@ -201,7 +153,7 @@ static bool probes_by_question(const struct lane *lane)
 void engine_send_probe(struct engine *engine, struct lane *lane)
 {
     if (!probes_by_question(lane) || mono_before(engine->now.mono, engine->send_from)
-        || !breaker_allows(&lane->breaker, engine->now.mono)
+        || !engine_may_send(engine, lane)
         || engine->in_flight + engine->flights.busy >= (uint32_t)engine->config->max_in_flight)
         return;
     for (int action = INQUIRY_ACTIONS; action-- > 0;) { /* looks before watches */
@@ -244,7 +196,7 @@ void engine_wake_for_inquiries(const struct engine *engine, const struct lane *l
         if (top == NULL)
             continue;
         struct mono at = bucket_ready_at(&lane->asks[action].bucket, now);
-        struct mono allowed = breaker_ready_at(&lane->breaker, now);
+        struct mono allowed = engine_may_send_at(engine, lane, now);
         at = mono_before(at, allowed) ? allowed : at;
         at = mono_before(at, engine->send_from) ? engine->send_from : at;
         struct mono due = {top->key};

@@ -56,6 +56,8 @@ struct lane {
     struct heap waiting;
     struct ask asks[INQUIRY_ACTIONS];
     struct breaker breaker;
+    bool competes;         /* see places.c */
+    struct mono probed_at; /* when the last probe was sent */
     bool turned_away;      /* the last probe was a question, and a gateway answered it */
     struct hindrance down; /* the breaker is open */
     uint32_t watches;      /* that ask here */

@@ -4,8 +4,8 @@
  * to be sent nor a question.
  *
  * Where the file has the instance in another region, it stays: it was begun there. So does what is
- * on the wire, until its answer. Failure path: no memory -> it stays where it is, and is moved
- * before its next attempt, or by the next reload.
+ * on the wire, until its answer. Failure path: no memory -> it stays where it is; a run is moved
+ * after its next attempt, anything else by the next reload that moves somebody.
  */
 #include "engine/engine_internal.h"
 

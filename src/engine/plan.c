@@ -310,6 +310,17 @@ static void drop_formers_ahead(struct plan *plan, struct wall now)
     plan->former_count = kept;
 }
 
+void plan_step_back(struct plan *plan, struct wall now)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        struct entry *entry = &plan->entries[i];
+        if (wall_diff_us(entry->told, now) <= SANITY_BEHIND_US)
+            continue;
+        entry->told = (struct wall){INT64_MIN};
+        place(plan, entry);
+    }
+}
+
 void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger)
 {
     for (size_t i = 0; i < plan->count; i++) {

@@ -53,6 +53,12 @@ struct wall plan_newest(const struct plan *plan);
 void plan_lower(struct plan *plan, struct wall now, const struct ledger *ledger);
 
 /*
+ * The clock has been set back. What plan_pass() was told of slots that lie ahead by more than
+ * SANITY_BEHIND_US now is forgotten: they come again.
+ */
+void plan_step_back(struct plan *plan, struct wall now);
+
+/*
  * The schedule's slots up to `slot` are opened or decided: what a start found in the ledger. Not so
  * for one that lies ahead by more than SANITY_BEHIND_US and that is known to be recorded: the
  * horizon went back before it.

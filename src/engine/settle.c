@@ -248,6 +248,8 @@ static void judge_endpoint(struct engine *engine, struct lane *lane, const struc
         breaker_judge(&lane->breaker, engine->now.mono, alive, probe, bits);
     if (change != BREAKER_SAME)
         report_endpoint(&engine->ports.journal, lane, change == BREAKER_CLOSED, verdict);
+    if (probe != 0)
+        engine_note_probe_end(engine, lane);
 }
 
 void engine_learn(struct engine *engine, struct lane *lane, struct bucket *bucket,

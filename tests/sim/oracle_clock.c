@@ -49,6 +49,18 @@ static void settle(struct oracle *oracle, struct wall now)
         oracle->unjudged_until = oracle->clock->now + NS_PER_SECOND;
 }
 
+/* Slots were told by a clock that was ahead, and are not in the horizon: they come again. */
+static void forget_told(struct oracle *oracle, struct wall now)
+{
+    for (int i = 0; i < WORLD_SCHEDULES_MAX; i++) {
+        struct watched_schedule *s = &oracle->schedules[i];
+        if (!s->told_any || wall_diff_us(s->next, now) <= BEHIND_US)
+            continue;
+        s->told_any = false;
+        s->next = oracle_next_slot(s, s->horizon);
+    }
+}
+
 void oracle_judge_clock(struct oracle *oracle)
 {
     struct now now = clock_sample(oracle->clock);
@@ -59,6 +71,8 @@ void oracle_judge_clock(struct oracle *oracle)
         jump = wall_diff_us(now.wall, oracle->judged.wall)
                - mono_diff_ns(now.mono, oracle->judged.mono) / NS_PER_US;
     bool jumped = jump > US_PER_SECOND || jump < -US_PER_SECOND;
+    if (jump < -US_PER_SECOND)
+        forget_told(oracle, now.wall);
     oracle->judged = now;
     oracle->has_judged = true;
     oracle->settling = false;
