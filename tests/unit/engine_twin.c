@@ -77,6 +77,9 @@ static struct twin_entry *add_entry(struct twin *twin, const char *schedule, str
 static int append(void *context, const struct ledger_entry *entry)
 {
     struct twin *twin = context;
+    if (twin->ledger_refuses_slots && entry->kind == LEDGER_STARTED
+        && strcmp(entry->instance, LEDGER_WHOLE_SLOT) == 0)
+        return -ENOSPC;
     if (twin->ledger_refuses || twin->ledger_refuses_next > 0) {
         twin->ledger_refuses_next -= twin->ledger_refuses_next > 0;
         return -ENOSPC;

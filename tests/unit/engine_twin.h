@@ -59,8 +59,9 @@ struct twin {
     bool keys_may_change;
     int keys_refused; /* so often the keyring was told */
     bool ledger_refuses;
-    int ledger_refuses_next; /* so many entries */
-    bool ledger_is_slow;     /* STARTED entries are not answered */
+    int ledger_refuses_next;   /* so many entries */
+    bool ledger_refuses_slots; /* to be begun */
+    bool ledger_is_slow;       /* STARTED entries are not answered */
     bool horizon_unreadable;
     bool recorded_unreadable;
     bool unended_unreadable;

@@ -139,14 +139,43 @@ static void passed_slots_are_told_once(void **state)
     twin_stop(&twin);
     twin.now.wall = wall_add_us(twin.now.wall, (4 * 3600 + 20) * SECOND);
     twin.now.mono = mono_add_ns(twin.now.mono, (4 * 3600 + 20) * NS_PER_SECOND);
-    twin.ledger_refuses_next = 10;
+    twin.ledger_refuses_slots = true;
     twin_start(&twin, hourly());
     twin_run(&twin, 5 * SECOND);
+    assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 4);
     twin_reload(&twin, hourly());
+    twin_run(&twin, 5 * SECOND);
+    assert_int_equal(rows_of_passed_slots(&twin), 4);
+    twin.ledger_refuses_slots = false;
     twin_run(&twin, 20 * SECOND);
     assert_int_equal(twin_count_lines(&twin, "event=backup_missed"), 4);
+    assert_int_equal(rows_of_passed_slots(&twin), 4);
     assert_int_equal(twin_count_lines(&twin, "event=slot_moved"), 1);
     assert_int_equal(twin.sent_count, 1);
+    twin_finish(&twin);
+}
+
+/* They were told by a clock a day ahead, and are in no horizon: the day's slots come all the same.
+ */
+static void what_a_clock_ahead_has_told_comes_again(void **state)
+{
+    (void)state;
+    static struct twin twin;
+    begin(&twin, hourly());
+    twin_run(&twin, 60 * SECOND);
+    assert_int_equal(twin.sent_count, 1);
+    twin_accept(&twin, 0);
+    twin.ledger_refuses_slots = true;
+    twin.now.wall = wall_add_us(twin.now.wall, 86400 * SECOND);
+    twin_run(&twin, 30 * SECOND);
+    assert_true(twin_count_lines(&twin, "event=backup_missed") > 1);
+    twin.now.wall = wall_add_us(twin.now.wall, -86400 * SECOND);
+    twin.ledger_refuses_slots = false;
+    for (int hour = 1; hour <= 3; hour++) {
+        twin_run(&twin, 3600 * SECOND);
+        assert_int_equal(twin.sent_count, 1 + hour);
+        twin_accept(&twin, hour);
+    }
     twin_finish(&twin);
 }
 
@@ -633,6 +662,7 @@ int main(void)
         cmocka_unit_test(a_slot_without_its_horizon_is_not_opened_again),
         cmocka_unit_test(passed_slots_are_recorded_before_the_one_that_runs),
         cmocka_unit_test(passed_slots_are_told_once),
+        cmocka_unit_test(what_a_clock_ahead_has_told_comes_again),
         cmocka_unit_test(a_slot_that_was_not_kept_is_opened_anew),
         cmocka_unit_test(an_attempt_without_end_is_unknown),
         cmocka_unit_test(a_verdict_that_was_not_kept_is_unknown),
