@@ -31,6 +31,7 @@
 #define KEYS_WAIT_MOST_US (120 * US_PER_SECOND)
 #define PROBE_FIRST_NS (5 * NS_PER_SECOND) /* doubled each time, up to: */
 #define PROBE_MOST_NS (60 * NS_PER_SECOND)
+#define SERVED_LATELY_NS (60 * NS_PER_SECOND) /* they may have been revoked since */
 
 void engine_keys_fail(struct engine *engine, const char *text)
 {
@@ -125,11 +126,12 @@ static void release(struct engine *engine)
     engine_keys_serve(engine);
 }
 
-/* They have served someone since the run was refused: it is the run. */
+/* They have served someone since the run was refused, and just now: it is the run. */
 static bool serve_others(const struct engine *engine, const struct run *run)
 {
     return engine->served && engine->served_generation == run->refused_by
-           && mono_before(run->refused_at, engine->served_at);
+           && mono_before(run->refused_at, engine->served_at)
+           && mono_diff_ns(engine->now.mono, engine->served_at) <= SERVED_LATELY_NS;
 }
 
 static void keep_rejection(struct engine *engine, uint64_t generation, const char *code)

@@ -107,6 +107,7 @@ struct record {
     int retry_failed;
     bool forbids_overlap;
     bool resends;
+    bool resent;       /* though it may have acted: by a file that lets that be */
     int64_t opened_at; /* true time */
     int64_t begun_at;  /* its first attempt was recorded */
     int64_t ended_at;

@@ -68,7 +68,7 @@ static void check_tag(struct oracle *oracle, const struct record *r, size_t numb
 void oracle_acted(struct oracle *oracle, size_t number, int64_t task)
 {
     struct record *record = &oracle->records[number];
-    if (oracle_has_backup(oracle, record) && !may_resend(oracle, record))
+    if (oracle_has_backup(oracle, record) && !record->resent && !may_resend(oracle, record))
         oracle_break(oracle, RULE_ONCE, "%s %d: the slot %lld is backed up twice",
                      world_schedule_name(record->schedule), record->instance,
                      (long long)record->slot.us);
@@ -106,7 +106,7 @@ static bool has_settled(const struct oracle *oracle, const struct record *r)
 static void check_looked(struct oracle *oracle, const struct record *r, const char *what)
 {
     const char *name = world_schedule_name(r->schedule);
-    if (may_resend(oracle, r) && has_settled(oracle, r))
+    if (r->resent || (may_resend(oracle, r) && has_settled(oracle, r)))
         return;
     if (oracle_has_backup(oracle, r))
         oracle_break(oracle, RULE_ONCE, "%s %d: %s, but its backup is task %lld", name, r->instance,
@@ -157,6 +157,7 @@ void oracle_again(struct oracle *oracle, struct record *r)
                      r->in_flight ? "out" : "over");
     if (r->may_have_acted)
         check_looked(oracle, r, "due again");
+    r->resent = r->resent || (r->may_have_acted && may_resend(oracle, r));
     r->may_have_acted = false;
 }
 
@@ -211,7 +212,7 @@ void oracle_check_end(struct oracle *oracle, const struct record *r,
                          (int)entry->result);
         if (in_doubt)
             check_looked(oracle, r, "ended");
-        else if (oracle_has_backup(oracle, r) && !may_resend(oracle, r))
+        else if (oracle_has_backup(oracle, r) && !r->resent && !may_resend(oracle, r))
             oracle_break(oracle, RULE_ACCOUNT, "%s %d: ends as %d, but its backup is task %lld",
                          name, r->instance, (int)entry->result, (long long)r->last_task);
         break;

@@ -144,6 +144,7 @@ static struct record *open_again(struct oracle *oracle, int schedule, int instan
     r->kept_ended_at = was.kept_ended_at;
     r->refused = was.refused;
     r->acts = was.acts;
+    r->resent = was.resent;
     r->last_task = was.last_task;
     r->retries = was.retries;
     r->retried = was.retried;

@@ -216,7 +216,7 @@ void oracle_check_overlap(struct oracle *oracle, const struct record *record)
     for (size_t i = 0; i < oracle->watched.count; i++) {
         const struct record *r = &oracle->records[oracle->watched.list[i]];
         const struct task *task = task_of(oracle, r);
-        if (!r->forbids_overlap && r->begun_at > record->begun_at)
+        if (!r->forbids_overlap && r->begun_at >= record->begun_at)
             continue; /* its file let it overtake */
         if (is_other(r, record) && task != NULL && task->ends_at > oracle->clock->now)
             oracle_break(oracle, RULE_POLICY, "%s %d: sent while task %lld of the slot %lld runs",

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURNS_MAX 1500000
+#define TURNS_MAX 3000000
 #define TIMER_LATE_US 300 /* timers fire a little late */
 #define DRAIN_MAX_NS (40 * NS_PER_SECOND)
 
