@@ -60,6 +60,12 @@ const char *const ledger_kinds[LEDGER_KIND_OPERATOR + 1] = {
 #define KEPT_OF_RUN \
     " kind = coalesce(kind, excluded.kind), retries = max(retries, excluded.retries)"
 
+/* A slot that was passed over when the clock was ahead may come again, and be of another kind. */
+#define KEPT_OF_BEGUN                                                                  \
+    " kind = CASE WHEN instance = '" LEDGER_WHOLE_SLOT "' AND runs.started_at IS NULL" \
+    " THEN excluded.kind ELSE coalesce(kind, excluded.kind) END,"                      \
+    " retries = max(retries, excluded.retries)"
+
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -69,7 +75,7 @@ static const char *const texts[STATEMENTS] = {
                 " region = excluded.region, first_at = coalesce(first_at, excluded.first_at),"
                 " started_at = excluded.started_at, ended_at = NULL, result = NULL,"
                 " task_id = NULL, code = NULL, message = NULL, request_id = NULL,"
-                " finish = NULL, finished_at = NULL," KEPT_OF_RUN,
+                " finish = NULL, finished_at = NULL," KEPT_OF_BEGUN,
     [ENDED] = "INSERT INTO runs(schedule, slot, instance, region, state, attempt, ended_at, result,"
               " task_id, code, message, request_id, finish, kind, retries)"
               " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?9, ?10, ?11, ?12, ?13, ?14, ?7, ?8)"

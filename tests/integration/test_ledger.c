@@ -275,6 +275,20 @@ static void put(struct shelf *shelf, const char *instance, enum ledger_entry_kin
     assert_int_equal(shelf->port.append(shelf->port.context, &entry), 0);
 }
 
+/* It was passed over when the clock was ahead, and has come again as one that is late. */
+static void test_kind_of_a_slot_that_comes_again(void **state)
+{
+    struct shelf *shelf = *state;
+    struct seen seen = {.count = 0};
+    assert_int_equal(shelf_open(shelf), 0);
+    put(shelf, LEDGER_WHOLE_SLOT, LEDGER_ENDED, LEDGER_KIND_SCHEDULE, 0);
+    put(shelf, LEDGER_WHOLE_SLOT, LEDGER_STARTED, LEDGER_KIND_CATCH_UP, 0);
+    assert_true(shelf_wait_idle(shelf, 10000));
+    assert_int_equal(shelf->port.unended(shelf->port.context, see, &seen), 0);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.rows[0].kind, LEDGER_KIND_CATCH_UP);
+}
+
 /* Of a run's kind the first that was told stays, of its retries the most. */
 static void test_kind_and_retries(void **state)
 {
@@ -799,6 +813,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_attempt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_kind_of_a_slot_that_comes_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kind_and_retries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish_of_no_run, set_up, tear_down),

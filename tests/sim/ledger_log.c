@@ -174,6 +174,8 @@ static void replay(struct sim *sim, const struct ledger_line *line)
     if (line->record == SIZE_MAX) {
         struct kept_slot *slot = slot_of(ledger, line);
         slot->open = line->kind == LINE_STARTED;
+        if (slot->open)
+            slot->kind = line->run_kind; /* it may have been passed over before, by another */
         slot->begun = slot->begun || slot->open;
         slot->named = line->attempt == OPEN_SLOT_NAMED;
         slot->announced = line->attempt == OPEN_SLOT_ANNOUNCED;
