@@ -151,6 +151,16 @@ void lane_close(struct lane *lane, const struct open_slot *open)
     }
 }
 
+/* From here on these members wait in the batch. */
+static void take_order(struct batch *batch, uint32_t *owned_take, uint32_t count)
+{
+    free(batch->owned);
+    batch->owned = owned_take;
+    batch->order = owned_take;
+    batch->next = 0;
+    batch->count = count;
+}
+
 /* A batch's members that are kept, as a copy of their indices; drops the others. */
 static int filter_batch(struct batch *batch, void *context, lane_why_not_fn why_not,
                         lane_drop_fn drop)
@@ -168,11 +178,7 @@ static int filter_batch(struct batch *batch, void *context, lane_why_not_fn why_
         else
             drop(context, batch, instance, reason);
     }
-    free(batch->owned);
-    batch->owned = kept;
-    batch->order = kept;
-    batch->next = 0;
-    batch->count = count;
+    take_order(batch, kept, count);
     return 0;
 }
 
@@ -215,11 +221,7 @@ static int own_order(struct batch *batch)
         return -ENOMEM;
     for (uint32_t i = 0; i < waiting; i++)
         owned[i] = batch->order[batch->next + i];
-    free(batch->owned);
-    batch->owned = owned;
-    batch->order = owned;
-    batch->next = 0;
-    batch->count = waiting;
+    take_order(batch, owned, waiting);
     return 0;
 }
 

@@ -559,6 +559,15 @@ void twin_lose(struct twin *twin, int n, enum exchange_kind kind)
     file(twin, n, &exchange);
 }
 
+void twin_lose_question(struct twin *twin, int n, enum exchange_kind kind)
+{
+    const struct exchange exchange = {.kind = kind, .error = "gone", .date_second = -1};
+    struct twin_sent *asked = &twin->asked[n % TWIN_SENT_MAX];
+    asked->answered = true;
+    engine_file_outcome(twin->engine, asked->ticket, &exchange, twin->now.mono);
+    twin_step(twin);
+}
+
 int twin_count_lines(const struct twin *twin, const char *text)
 {
     int count = 0;

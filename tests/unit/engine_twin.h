@@ -119,6 +119,7 @@ int twin_find(const struct twin *twin, const char *action);
 
 /* An answer of the cloud to the n-th inquiry; the text is what Response holds before RequestId. */
 void twin_answer(struct twin *twin, int n, const char *text);
+void twin_lose_question(struct twin *twin, int n, enum exchange_kind kind);
 void twin_accept(struct twin *twin, int n);
 void twin_refuse(struct twin *twin, int n, const char *code, int64_t date_second);
 void twin_lose(struct twin *twin, int n, enum exchange_kind kind);

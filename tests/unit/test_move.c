@@ -1,6 +1,7 @@
 /* Move: an endpoint that is dead is mended in the file, in the middle of a slot. */
 #include "unit.h"
 
+#include "engine/members.h"
 #include "engine_twin.h"
 
 #include <stdio.h>
@@ -52,16 +53,6 @@ static int asked_at(const char *url, const char *action)
     return count;
 }
 
-static void fail_question(int n)
-{
-    static const struct exchange gone = {
-        .kind = EXCHANGE_NOT_SENT, .error = "gone", .date_second = -1};
-    struct twin_sent *asked = &twin.asked[n % TWIN_SENT_MAX];
-    asked->answered = true;
-    engine_file_outcome(twin.engine, asked->ticket, &gone, twin.now.mono);
-    twin_step(&twin);
-}
-
 static void answer_question(int n)
 {
     bool is_task = strcmp(twin.asked[n % TWIN_SENT_MAX].action, "DescribeTaskInfo") == 0;
@@ -84,7 +75,7 @@ static void live(int64_t us)
         for (int i = oldest; i < twin.asked_count; i++)
             if (!twin.asked[i % TWIN_SENT_MAX].answered
                 && strcmp(twin.asked[i % TWIN_SENT_MAX].url, A) == 0)
-                fail_question(i);
+                twin_lose_question(&twin, i, EXCHANGE_NOT_SENT);
             else if (!twin.asked[i % TWIN_SENT_MAX].answered)
                 answer_question(i);
     }
@@ -181,6 +172,53 @@ static void what_is_in_doubt_is_looked_for_elsewhere(void **state)
     twin_finish(&twin);
 }
 
+/* It stood in the middle of a list, of which the other host knows nothing. */
+static void a_look_begins_again_elsewhere(void **state)
+{
+    (void)state;
+    begin(at(A, A));
+    twin_accept(&twin, 1);
+    twin_lose(&twin, 0, EXCHANGE_LOST);
+    twin_run(&twin, 2 * SECOND);
+    int n = twin_find(&twin, "DescribeTaskList");
+    assert_true(n >= 0 && strstr(twin.asked[n].body, "\"Offset\":0,") != NULL);
+    twin_answer(&twin, n,
+                "\"TotalCount\":150,\"Tasks\":[{\"TaskId\":7,\"Progress\":100,\"Result\":4}]");
+    twin_run(&twin, SECOND);
+    n = twin_find(&twin, "DescribeTaskList");
+    assert_true(n >= 0 && strstr(twin.asked[n].body, "\"Offset\":100,") != NULL);
+    twin_reload(&twin, at(B, B));
+    twin_run(&twin, SECOND);
+    n = twin_find(&twin, "DescribeTaskList");
+    assert_true(n >= 0 && strcmp(twin.asked[n].url, B) == 0);
+    assert_non_null(strstr(twin.asked[n].body, "\"Offset\":0,"));
+    twin_finish(&twin);
+}
+
+static bool is_known(const char *host)
+{
+    struct lane_now lane;
+    for (uint32_t n = 0; engine_lane_now(twin.engine, n, &lane); n++)
+        if (strcmp(lane.host, host) == 0)
+            return true;
+    return false;
+}
+
+/* Nothing is left at a host that the file does not have: it is forgotten by the next reload. */
+static void a_host_without_anybody_is_forgotten(void **state)
+{
+    (void)state;
+    begin(at(A, A));
+    twin_accept(&twin, 0);
+    twin_accept(&twin, 1);
+    twin_reload(&twin, at(B, B));
+    live(5 * SECOND);
+    assert_true(is_known("a.example.com"));
+    twin_reload(&twin, at(B, B));
+    assert_false(is_known("a.example.com"));
+    twin_finish(&twin);
+}
+
 /* An instance is of one region: a backup that was begun in another is followed there. */
 static void another_region_is_another_place(void **state)
 {
@@ -221,6 +259,8 @@ int main(void)
         cmocka_unit_test(what_is_to_be_sent_goes_elsewhere),
         cmocka_unit_test(members_part),
         cmocka_unit_test(what_is_in_doubt_is_looked_for_elsewhere),
+        cmocka_unit_test(a_look_begins_again_elsewhere),
+        cmocka_unit_test(a_host_without_anybody_is_forgotten),
         cmocka_unit_test(another_region_is_another_place),
         cmocka_unit_test(who_comes_back_goes_elsewhere_too),
     };

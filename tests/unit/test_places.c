@@ -45,16 +45,6 @@ static bool is_late(const struct twin_sent *sent, int64_t us)
     return !sent->answered && wall_diff_us(twin.now.wall, sent->at.wall) >= us;
 }
 
-static void lose_question(int n)
-{
-    static const struct exchange silent = {
-        .kind = EXCHANGE_LOST, .error = "silent", .date_second = -1};
-    struct twin_sent *asked = &twin.asked[n % TWIN_SENT_MAX];
-    asked->answered = true;
-    engine_file_outcome(twin.engine, asked->ticket, &silent, twin.now.mono);
-    twin_step(&twin);
-}
-
 /* What goes to a dead host is lost after thirty seconds, what goes to the other is answered. */
 static void live(int64_t seconds)
 {
@@ -71,7 +61,7 @@ static void live(int64_t seconds)
             if (strcmp(asked->url, LIVE) == 0 && is_late(asked, 0))
                 twin_answer(&twin, i, "\"Status\":\"succeed\"");
             else if (is_late(asked, 30 * SECOND))
-                lose_question(i);
+                twin_lose_question(&twin, i, EXCHANGE_LOST);
         }
     }
 }
